@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The messages between proxy and service: fixed binary layouts, each with its reader and writer side by
+ * side in msg.c. docs/protocol.md says the same in prose.
+ *
+ * Readers take a cursor over a private copy, accept nothing extra, and write *out only on success; the
+ * slices they return point into that copy. Writers write to a sink; check sink_ok() once at the end.
+ * All texts are UTF-8 bytes with a length; none is terminated.
+ */
+#ifndef WIRE_MSG_H
+#define WIRE_MSG_H
+
+#include "base/base.h"
+
+/* Limits of what one message may carry. Longer input is refused, never cut. */
+#define WIRE_NAME_MAX 1024u		/* key names */
+#define WIRE_VERSION_NAME_MAX (WIRE_NAME_MAX + 12u)
+#define WIRE_CIPHER_MAX 128u
+#define WIRE_DESCRIPTION_MAX 4096u
+#define WIRE_ATTRS_MAX 16384u		/* encoded attributes */
+#define WIRE_USER_MAX 512u
+#define WIRE_COOKIE_MAX 4096u
+#define WIRE_GROUPS_MAX 1024u
+#define WIRE_GROUP_MAX 256u
+#define WIRE_MATERIAL_MAX 32u		/* key material */
+#define WIRE_EEK_MAX 4096u		/* an encrypted key; Hadoop accepts any length */
+#define WIRE_VERSIONS_MAX 4096u		/* versions of one key */
+#define WIRE_VALUE_MAX (1u << 20)	/* one configuration value */
+#define WIRE_ID_LEN 16u
+#define WIRE_EEK_COUNT_MAX 10000u	/* encrypted keys in one call */
+#define WIRE_EVENTS_MAX 8u
+
+enum wire_call {
+	/* control */
+	CALL_HELLO = 1,
+	CALL_CONFIG,
+	CALL_STATUS,
+	CALL_STORE_CREATE,
+	CALL_STORE_OPEN,
+	CALL_STORE_LOAD,
+	CALL_STORE_READY,
+	CALL_HEAD,
+	CALL_COMMIT,
+	CALL_ABORT,
+	CALL_SLOT_RECOVERY,
+	CALL_RECOVER_BEGIN,
+	CALL_RECOVER_FINISH,
+	CALL_ACL_CHECK,
+	/* on behalf of a user */
+	CALL_AUTH,
+	CALL_CREATE,
+	CALL_IMPORT,
+	CALL_DELETE,
+	CALL_ROLL,
+	CALL_INVALIDATE,
+	CALL_NAMES,
+	CALL_METADATA,
+	CALL_METADATAS,
+	CALL_CURRENT,
+	CALL_VERSION_GET,
+	CALL_VERSIONS,
+	CALL_GENERATE,
+	CALL_DECRYPT,
+	CALL_REENCRYPT,
+	CALL_REENCRYPT_BATCH,
+	CALL_COUNT
+};
+
+/* Results. The proxy maps them one to one onto HTTP; proxy/errors.c has the texts. */
+enum wire_err {
+	E_OK = 0,
+	E_BAD_MESSAGE,		/* the proxy's fault */
+	E_TOO_BIG,		/* the answer needs num[0] bytes: ask again with a larger slot */
+	E_BUSY,			/* the key has an uncommitted change: ask again after the commit */
+	E_NOT_READY,		/* no store is open */
+	E_STATE,		/* the call does not fit the state of the store */
+	E_NO_CONFIG,
+	E_NO_MEMORY,
+	E_FULL,			/* a limit of the core is reached; num[0] names it: enum wire_limit */
+	E_RANDOM,		/* the random source failed its tests; nothing was generated */
+	E_INTERNAL,
+	/* identity and rights */
+	E_UNAUTHENTICATED,	/* note: enum wire_note; arg: the offending text, if any */
+	E_OP_DENIED,		/* num[0]: enum wire_op; arg: key name if num[1] */
+	E_KEY_DENIED,		/* num[0]: enum wire_keyop; arg: ACL name */
+	E_CREATE_DENIED,
+	/* arguments */
+	E_NAME_NULL,
+	E_NAME_EMPTY,
+	E_UPPERCASE,
+	E_LIMIT,		/* an argument is longer than allowed; num[0]: the limit */
+	E_EXISTS,
+	E_NO_KEY,		/* delete, roll with material */
+	E_NO_METADATA,		/* roll without material */
+	E_GENERATE_NO_KEY,
+	E_MATERIAL_LENGTH,	/* num[0] required bits, num[1] got */
+	E_KEY_SIZE,
+	E_ALGORITHM,
+	E_VERSION_NOT_FOUND,
+	E_VERSION_NOT_FOUND_NOAUTH,	/* the same with key authorization off */
+	E_VERSION_MISMATCH,
+	E_IV_LENGTH,
+	E_CIPHER_KEY,		/* the configured suite has no such key length */
+	E_CONFIG,		/* arg: which property, and why */
+	/* store */
+	E_SLOT_KEY,		/* no keyslot opens with the platform's key */
+	E_SLOT_FORMAT,
+	E_HEAD,			/* the head is damaged or belongs to another store */
+	E_EPOCH_FLOOR,		/* num[0] epoch found, num[1] floor */
+	E_RECORD,		/* a record does not open; arg: its id */
+	E_RECORD_AHEAD,		/* a record is newer than the head; arg: its id */
+	E_RECORD_TWICE,		/* two records of one key; arg: its id */
+	E_COUNT,		/* num[0] found, num[1] expected */
+	E_SET,			/* right number, but not the records the head was sealed over */
+	E_RECOVERY_KEY,
+	E_COUNT_
+};
+
+enum wire_limit { LIMIT_KEYS = 1, LIMIT_MEMORY, LIMIT_VERSIONS, LIMIT_PENDING, LIMIT_MEMLOCK };
+
+/* Why no cookie was accepted (specs: Hadoop KMS, authentication filter). */
+enum wire_note {
+	NOTE_NONE = 0,
+	NOTE_EMPTY_COOKIE,
+	NOTE_UNSIGNED,
+	NOTE_SIGNATURE,
+	NOTE_TOKEN,
+	NOTE_TYPE,
+	NOTE_EXPIRED,
+	NOTE_USER,		/* the name given is not one */
+};
+
+/* Operations as ACLs and audit know them. */
+enum wire_op {
+	OP_NONE = 0,
+	OP_CREATE_KEY,
+	OP_DELETE_KEY,
+	OP_ROLL_NEW_VERSION,
+	OP_INVALIDATE_CACHE,
+	OP_GET_KEYS,
+	OP_GET_KEYS_METADATA,
+	OP_GET_METADATA,
+	OP_GET_CURRENT_KEY,
+	OP_GET_KEY_VERSION,
+	OP_GET_KEY_VERSIONS,
+	OP_GENERATE_EEK,
+	OP_DECRYPT_EEK,
+	OP_REENCRYPT_EEK,
+	OP_REENCRYPT_EEK_BATCH,
+	OP_COUNT
+};
+
+enum wire_keyop { KEYOP_MANAGEMENT, KEYOP_GENERATE_EEK, KEYOP_DECRYPT_EEK, KEYOP_READ, KEYOP_ALL, KEYOP_COUNT };
+
+const char *wire_op_name(unsigned op);		/* "CREATE_KEY"; never NULL */
+const char *wire_keyop_name(unsigned op);	/* "MANAGEMENT"; never NULL */
+
+/* ---- requests on behalf of a user ---- */
+
+/* cred := flags:u8 [cookie:str16] [user:str16] groups:u16 group:str16[groups] */
+struct wire_cred {
+	bool has_cookie, has_user;
+	struct slice cookie, user;
+	uint16_t groups;
+	struct cursor group;	/* the encoded names; wire_group_next() */
+};
+void wire_cred_put(struct sink *s, const struct wire_cred *c);
+MUST_CHECK bool wire_group_next(struct cursor *c, struct slice *out);
+
+/*
+ * name_req := cred flags:u8 name:str16 count:u32 from:u64
+ * AUTH, DELETE, INVALIDATE, NAMES (from), METADATA, CURRENT, VERSION_GET (name is a version name),
+ * VERSIONS, GENERATE (count).
+ */
+struct wire_name_req {
+	struct wire_cred cred;
+	struct slice name;
+	uint32_t count;
+	uint64_t from;
+};
+enum rc wire_name_req_get(struct cursor in, struct wire_name_req *out);
+void wire_name_req_put(struct sink *s, const struct wire_name_req *m);
+
+/*
+ * create_req := cred flags:u8 length:u32 created:u64 name:str16 cipher:str16 description:str16
+ *               attrs:u16 (key:str16 value:str16)[attrs] materials:u16 material:str16[materials]
+ * CREATE has at most one material; IMPORT has one a version, oldest first, and sets created (ms).
+ */
+struct wire_create_req {
+	struct wire_cred cred;
+	bool name_null, upper, has_cipher, has_description;
+	uint32_t length;	/* bits; 0: the default */
+	uint64_t created;
+	struct slice name, cipher, description;
+	uint16_t attrs;
+	struct cursor attr;	/* wire_attr_next() */
+	uint16_t materials;
+	struct cursor material;	/* wire_material_next() */
+};
+enum rc wire_create_req_get(struct cursor in, struct wire_create_req *out);
+void wire_create_req_put(struct sink *s, const struct wire_create_req *m);
+MUST_CHECK bool wire_attr_next(struct cursor *c, struct slice *key, struct slice *value);
+MUST_CHECK bool wire_material_next(struct cursor *c, struct slice *out);
+
+/* roll_req := cred flags:u8 name:str16 material:str16 */
+struct wire_roll_req {
+	struct wire_cred cred;
+	bool has_material;
+	struct slice name, material;
+};
+enum rc wire_roll_req_get(struct cursor in, struct wire_roll_req *out);
+void wire_roll_req_put(struct sink *s, const struct wire_roll_req *m);
+
+/* eek_req := cred flags:u8 version_name:str16 name:str16 iv:str16 material:str16   (DECRYPT, REENCRYPT) */
+struct wire_eek_req {
+	struct wire_cred cred;
+	bool has_name;
+	struct slice version_name, name, iv, material;
+};
+enum rc wire_eek_req_get(struct cursor in, struct wire_eek_req *out);
+void wire_eek_req_put(struct sink *s, const struct wire_eek_req *m);
+
+/* batch_req := cred name:str16 count:u32 item[count];  item := version_name:str16 iv:str16 material:str16 */
+struct wire_batch_req {
+	struct wire_cred cred;
+	struct slice name;
+	uint32_t count;
+	struct cursor item;	/* wire_item_next() */
+};
+struct wire_item {
+	struct slice version_name, iv, material;
+};
+enum rc wire_batch_req_get(struct cursor in, struct wire_batch_req *out);
+void wire_batch_req_put(struct sink *s, const struct wire_batch_req *m);	/* then count items */
+void wire_item_put(struct sink *s, const struct wire_item *m);
+MUST_CHECK bool wire_item_next(struct cursor *c, struct wire_item *out);
+
+/* names_req := cred count:u32 name:str16[count]   (METADATAS) */
+struct wire_names_req {
+	struct wire_cred cred;
+	uint32_t count;
+	struct cursor name;	/* wire_name_next() */
+};
+enum rc wire_names_req_get(struct cursor in, struct wire_names_req *out);
+void wire_names_req_put(struct sink *s, const struct wire_names_req *m);	/* then count str16 */
+MUST_CHECK bool wire_name_next(struct cursor *c, struct slice *out);
+
+/* ---- answers on behalf of a user ---- */
+
+/*
+ * ans := head body trailer;  trailer := user:str16 cookie:str16 arg:str16 event[events]
+ * event := status:u8 op:u8 has_key:u8 key:str16
+ * The head is written last, so that the body is built in place in the response page.
+ */
+struct wire_ans_head {
+	uint16_t err;		/* enum wire_err */
+	uint8_t note;		/* enum wire_note */
+	uint8_t events;
+	uint32_t body_len;
+	uint32_t trailer_len;
+	uint32_t zero;
+	uint64_t num[2];
+};
+ABI_SIZE(struct wire_ans_head, 32);
+
+enum wire_event_status { EVENT_OK = 1, EVENT_UNAUTHORIZED = 2, EVENT_UNAUTHORIZED_KEY = 3 };
+struct wire_event {
+	uint8_t status;		/* enum wire_event_status */
+	uint8_t op;		/* enum wire_op, or enum wire_keyop for EVENT_UNAUTHORIZED_KEY */
+	bool has_key;
+	struct slice key;
+};
+
+struct wire_ans {
+	struct wire_ans_head head;
+	struct cursor body;
+	struct slice user, cookie, arg;
+	struct wire_event event[WIRE_EVENTS_MAX];
+};
+/* in: the whole answer, private or the service's own response page. */
+enum rc wire_ans_get(struct cursor in, struct wire_ans *out);
+/* The sink must start at the answer's first byte, with room for the head already taken (wire_ans_begin). */
+void wire_ans_begin(struct sink *s);
+/* start: where the answer began. Returns the answer's length, or 0 when it did not fit. */
+MUST_CHECK size_t wire_ans_end(struct sink *s, uint8_t *start, const struct wire_ans *m);
+
+/* kv := present:u8 [number:u32 has_material:u8 name:str16 material:str16] */
+struct wire_kv {
+	bool present, has_material;
+	uint32_t number;
+	struct slice name, material;
+};
+MUST_CHECK bool wire_kv_next(struct cursor *c, struct wire_kv *out);
+void wire_kv_put(struct sink *s, const struct wire_kv *m);
+
+/*
+ * meta := present:u8 [flags:u8 length:u32 created:u64 versions:u32 name:str16 cipher:str16
+ *                     description:str16 attrs:u16 (key:str16 value:str16)[attrs]]
+ */
+struct wire_meta {
+	bool present, has_description;
+	uint32_t length, versions;
+	uint64_t created;
+	struct slice name, cipher, description;
+	uint16_t attrs;
+	struct cursor attr;
+};
+MUST_CHECK bool wire_meta_next(struct cursor *c, struct wire_meta *out);
+void wire_meta_put(struct sink *s, const struct wire_meta *m);
+
+/* eek := number:u32 unchanged:u8 iv[16] material:str16 */
+struct wire_eek {
+	uint32_t number;
+	bool unchanged;
+	uint8_t iv[16];
+	struct slice material;
+};
+MUST_CHECK bool wire_eek_next(struct cursor *c, struct wire_eek *out);
+void wire_eek_put(struct sink *s, const struct wire_eek *m);
+
+/*
+ * Body of a successful CREATE, IMPORT, ROLL, DELETE: staged := ticket:u64 remove:u8 id[16] record:str32 kv
+ * Nothing is visible before COMMIT.
+ */
+struct wire_staged {
+	uint64_t ticket;
+	bool remove;		/* the record is to be removed; none follows */
+	uint8_t id[WIRE_ID_LEN];
+	struct slice record;
+	struct wire_kv kv;
+};
+MUST_CHECK bool wire_staged_next(struct cursor *c, struct wire_staged *out);
+void wire_staged_put(struct sink *s, const struct wire_staged *m);
+
+/* Body of NAMES: next:u64 count:u32 name:str16[count]; next is 0 at the end. */
+
+/* ---- control ---- */
+
+/*
+ * config_req := count:u32 (name:str16 len:u32 value[len])[count]
+ * The properties of Hadoop's files that the core decides by; it ignores names it does not know.
+ * "svsm.secret.signature" carries the content of the signature secret file.
+ */
+struct wire_config_req {
+	uint32_t count;
+	struct cursor property;	/* wire_property_next() */
+};
+enum rc wire_config_req_get(struct cursor in, struct wire_config_req *out);
+void wire_config_req_put(struct sink *s, uint32_t count);	/* then count properties */
+void wire_property_put(struct sink *s, struct slice name, struct slice value);
+MUST_CHECK bool wire_property_next(struct cursor *c, struct slice *name, struct slice *value);
+
+/* open_req := floor:u64 count:u64 head:str16 slots:u8 (number:u8 blob:str16)[slots]; count: records to come */
+struct wire_open_req {
+	uint64_t floor, count;
+	struct slice head;
+	uint8_t slots;
+	struct cursor slot;	/* wire_slot_next() */
+};
+enum rc wire_open_req_get(struct cursor in, struct wire_open_req *out);
+void wire_open_req_put(struct sink *s, const struct wire_open_req *m);	/* then slots */
+void wire_slot_put(struct sink *s, uint8_t number, struct slice blob);
+MUST_CHECK bool wire_slot_next(struct cursor *c, uint8_t *number, struct slice *blob);
+
+/* load_req := count:u32 (id[16] record:str32)[count] */
+struct wire_load_req {
+	uint32_t count;
+	struct cursor record;	/* wire_record_next() */
+};
+enum rc wire_load_req_get(struct cursor in, struct wire_load_req *out);
+void wire_load_req_put(struct sink *s, uint32_t count);	/* then count records */
+void wire_record_put(struct sink *s, const uint8_t id[WIRE_ID_LEN], struct slice record);
+MUST_CHECK bool wire_record_next(struct cursor *c, const uint8_t **id, struct slice *record);
+
+/* tickets_req := epoch:u64 count:u32 ticket:u64[count]   (HEAD, COMMIT, ABORT) */
+struct wire_tickets_req {
+	uint64_t epoch;
+	uint32_t count;
+	struct cursor ticket;	/* cur_le64() */
+};
+enum rc wire_tickets_req_get(struct cursor in, struct wire_tickets_req *out);
+void wire_tickets_req_put(struct sink *s, const struct wire_tickets_req *m);	/* then tickets */
+
+/* blob_req := blob:str16   (SLOT_RECOVERY: public key DER; RECOVER_FINISH: wrapped root) */
+enum rc wire_blob_req_get(struct cursor in, struct slice *out);
+void wire_blob_req_put(struct sink *s, struct slice blob);
+
+/* acl_req := cred op:u8 key:str16   (ACL_CHECK: would this user be allowed, and which rule decides) */
+struct wire_acl_req {
+	struct wire_cred cred;	/* the user, as if authenticated; no cookie */
+	uint8_t op;
+	struct slice key;
+};
+enum rc wire_acl_req_get(struct cursor in, struct wire_acl_req *out);
+void wire_acl_req_put(struct sink *s, const struct wire_acl_req *m);
+
+/* Body of STATUS. */
+struct wire_status {
+	uint32_t isolation;
+	uint32_t store;		/* enum wire_store_state */
+	uint64_t keys, epoch, memory, memory_limit;
+	uint32_t pending;
+	uint32_t random_ok;
+	uint32_t memory_locked;
+	uint32_t zero;
+	uint8_t store_id[16];
+};
+ABI_SIZE(struct wire_status, 72);
+enum wire_store_state { STORE_NONE = 0, STORE_LOADING = 1, STORE_READY = 2, STORE_REFUSED = 3 };
+
+/* A record or blob with a 32-bit length: str32 := len:u32 bytes[len] */
+MUST_CHECK bool wire_str32_get(struct cursor *c, size_t max, struct slice *out);
+void wire_str32_put(struct sink *s, struct slice v);
+
+#endif
