@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the property list. Names that the core does not decide by are ignored: the proxy sends what
+ * the files hold. Lists follow Hadoop's AccessControlList: split at the first space into users and
+ * groups, each a comma list of trimmed entries; "*" in either place is everyone.
+ */
+#include <stdlib.h>
+
+#include "service/arena.h"
+#include "service/config.h"
+
+static const char *const acl_names[] = {
+	[ACL_CREATE] = "CREATE", [ACL_DELETE] = "DELETE",
+	[ACL_ROLLOVER] = "ROLLOVER", [ACL_GET] = "GET",
+	[ACL_GET_KEYS] = "GET_KEYS", [ACL_GET_METADATA] = "GET_METADATA",
+	[ACL_SET_KEY_MATERIAL] = "SET_KEY_MATERIAL", [ACL_GENERATE_EEK] = "GENERATE_EEK",
+	[ACL_DECRYPT_EEK] = "DECRYPT_EEK",
+};
+_Static_assert(ARRAY_LEN(acl_names) == ACL_COUNT, "a name for each ACL");
+
+const char *acl_type_name(enum acl_type t)
+{
+	return acl_names[t];
+}
+
+struct parse {
+	struct config *c;
+	const char *why;
+	size_t keys_cap;
+};
+
+static int slice_cmp(struct slice a, struct slice b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int d = n ? memcmp(a.p, b.p, n) : 0;
+
+	if (d)
+		return d;
+	return a.len < b.len ? -1 : a.len > b.len;
+}
+
+static int slice_sort(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+MUST_CHECK static bool in_list(const struct slice *list, uint32_t n, struct slice what)
+{
+	uint32_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		int d = slice_cmp(list[mid], what);
+
+		if (d == 0)
+			return true;
+		if (d < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+static struct slice trim(struct slice s)
+{
+	while (s.len && s.p[0] <= ' ') {
+		s.p++;
+		s.len--;
+	}
+	while (s.len && s.p[s.len - 1] <= ' ')
+		s.len--;
+	return s;
+}
+
+/* Cuts *rest at the first c; what is before it is returned. */
+static struct slice cut(struct slice *rest, char c, bool *found)
+{
+	const uint8_t *at = rest->len ? memchr(rest->p, c, rest->len) : NULL;
+	struct slice head = *rest;
+
+	*found = at != NULL;
+	if (at) {
+		head.len = (size_t)(at - rest->p);
+		rest->p = at + 1;
+		rest->len -= head.len + 1;
+	} else {
+		rest->p += rest->len;
+		rest->len = 0;
+	}
+	return head;
+}
+
+static enum rc comma_list(struct parse *p, struct slice text, struct slice **out, uint32_t *count)
+{
+	size_t commas = 1, i;
+	struct slice *list;
+	uint32_t n = 0;
+	bool more = true;
+
+	for (i = 0; i < text.len; i++)
+		commas += text.p[i] == ',';
+	list = arena_take(p->c->arena, commas * sizeof(*list));
+	if (!list)
+		return RC_NO_ROOM;
+	while (more) {
+		struct slice one = trim(cut(&text, ',', &more));
+
+		if (one.len)
+			list[n++] = one;
+	}
+	qsort(list, n, sizeof(*list), slice_sort);
+	*out = list;
+	*count = n;
+	return RC_OK;
+}
+
+static enum rc acl_parse(struct parse *p, struct slice text, struct acl *a)
+{
+	struct slice users, groups = text;
+	enum rc rc;
+	bool found;
+
+	memset(a, 0, sizeof(*a));
+	a->set = true;
+	users = cut(&groups, ' ', &found);
+	if (slice_is(trim(text), "*") || slice_is(trim(users), "*") || slice_is(trim(groups), "*")) {
+		a->all = true;
+		return RC_OK;
+	}
+	rc = comma_list(p, users, &a->users, &a->nusers);
+	if (rc == RC_OK)
+		rc = comma_list(p, groups, &a->groups, &a->ngroups);
+	return rc;
+}
+
+bool acl_permits(const struct acl *a, struct slice user, const struct user_groups *mapped, struct cursor os_groups)
+{
+	struct slice g;
+	uint32_t i;
+
+	if (a->all || in_list(a->users, a->nusers, user))
+		return true;
+	if (a->ngroups == 0)
+		return false;
+	if (mapped) {
+		for (i = 0; i < mapped->count; i++)
+			if (in_list(a->groups, a->ngroups, mapped->groups[i]))
+				return true;
+		return false;
+	}
+	while (wire_group_next(&os_groups, &g))
+		if (in_list(a->groups, a->ngroups, g))
+			return true;
+	return false;
+}
+
+/* ---- values ---- */
+
+MUST_CHECK static bool number(struct slice v, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	v = trim(v);
+	if (v.len == 0)
+		return false;
+	for (i = 0; i < v.len; i++) {
+		if (v.p[i] < '0' || v.p[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(v.p[i] - '0'), &n) || n > max)
+			return false;
+	}
+	*out = n;
+	return true;
+}
+
+MUST_CHECK static bool boolean(struct slice v, bool *out)
+{
+	v = trim(v);
+	if (!slice_is(v, "true") && !slice_is(v, "false"))
+		return false;
+	*out = slice_is(v, "true");
+	return true;
+}
+
+static enum rc bad(struct parse *p, const char *why)
+{
+	p->why = why;
+	return RC_BAD_INPUT;
+}
+
+static enum rc set_bool(struct parse *p, struct slice v, bool *out)
+{
+	return boolean(v, out) ? RC_OK : bad(p, "must be true or false");
+}
+
+static enum rc v_key_authorization(struct parse *p, struct slice v)
+{
+	return set_bool(p, v, &p->c->key_authorization);
+}
+
+static enum rc v_groups_os(struct parse *p, struct slice v)
+{
+	return set_bool(p, v, &p->c->groups_os);
+}
+
+static enum rc v_anonymous(struct parse *p, struct slice v)
+{
+	return set_bool(p, v, &p->c->anonymous);
+}
+
+static enum rc v_type(struct parse *p, struct slice v)
+{
+	return slice_is(trim(v), "simple") ? RC_OK : bad(p, "only \"simple\" is supported");
+}
+
+static enum rc v_validity(struct parse *p, struct slice v)
+{
+	uint64_t s;
+
+	if (!number(v, 1000000000, &s) || s == 0)
+		return bad(p, "must be a number of seconds, at least 1");
+	p->c->validity_ms = s * 1000;
+	return RC_OK;
+}
+
+static enum rc v_inactive(struct parse *p, struct slice v)
+{
+	uint64_t s;
+
+	if (slice_is(trim(v), "-1")) {
+		p->c->inactive_ms = 0;
+		return RC_OK;
+	}
+	if (!number(v, 1000000000, &s))
+		return bad(p, "must be a number of seconds, or -1");
+	p->c->inactive_ms = s * 1000;
+	return RC_OK;
+}
+
+static enum rc v_secret(struct parse *p, struct slice v)
+{
+	if (v.len == 0 || v.len > CRYPTO_MAC_KEY_MAX)
+		return bad(p, "the signature secret must have 1 to 4096 bytes");
+	p->c->has_secret = true;
+	p->c->secret = v;
+	return RC_OK;
+}
+
+static enum rc v_suite(struct parse *p, struct slice v)
+{
+	v = trim(v);
+	if (slice_is(v, "AES/CTR/NoPadding"))
+		p->c->suite = CRYPTO_AES;
+	else if (slice_is(v, "SM4/CTR/NoPadding"))
+		p->c->suite = CRYPTO_SM4;
+	else
+		return bad(p, "must be AES/CTR/NoPadding or SM4/CTR/NoPadding");
+	return RC_OK;
+}
+
+static enum rc v_bits(struct parse *p, struct slice v)
+{
+	uint64_t n;
+
+	if (!number(v, 256, &n) || n == 0)
+		return bad(p, "must be a number of bits: 128, 192 or 256");
+	p->c->default_bits = (uint32_t)n;
+	return RC_OK;
+}
+
+static enum rc v_cipher(struct parse *p, struct slice v)
+{
+	v = trim(v);
+	if (v.len == 0 || v.len > WIRE_CIPHER_MAX)
+		return bad(p, "must be a cipher such as AES/CTR/NoPadding");
+	p->c->default_cipher = v;
+	return RC_OK;
+}
+
+static enum rc v_memory(struct parse *p, struct slice v)
+{
+	return number(v, UINT64_MAX, &p->c->memory_max) ? RC_OK : bad(p, "must be a number of bytes");
+}
+
+static int user_sort(const void *a, const void *b)
+{
+	return slice_cmp(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
+}
+
+/* "user=group,group;user2=;user3=group" */
+static enum rc v_mapping(struct parse *p, struct slice v)
+{
+	size_t n = 1, i;
+	bool more = true, eq;
+
+	for (i = 0; i < v.len; i++)
+		n += v.p[i] == ';';
+	p->c->users = arena_take(p->c->arena, n * sizeof(*p->c->users));
+	p->c->nusers = 0;
+	if (!p->c->users)
+		return RC_NO_ROOM;
+	while (more) {
+		struct slice groups = cut(&v, ';', &more), user = cut(&groups, '=', &eq);
+		struct user_groups *u = &p->c->users[p->c->nusers];
+
+		user = trim(user);
+		if (user.len == 0 && !eq)
+			continue;
+		if (user.len == 0 || memchr(groups.len ? groups.p : (const uint8_t *)"", '=', groups.len))
+			return bad(p, "must look like user=group,group;user2=group");
+		u->user = user;
+		if (comma_list(p, groups, &u->groups, &u->count) != RC_OK)
+			return RC_NO_ROOM;
+		p->c->nusers++;
+	}
+	qsort(p->c->users, p->c->nusers, sizeof(*p->c->users), user_sort);
+	return RC_OK;
+}
+
+static const struct {
+	const char *name;
+	enum rc (*set)(struct parse *p, struct slice v);
+} values[] = {
+	{ "hadoop.kms.authentication.type", v_type },
+	{ "hadoop.kms.authentication.token.validity", v_validity },
+	{ "hadoop.kms.authentication.token.max-inactive-interval", v_inactive },
+	{ "hadoop.kms.authentication.simple.anonymous.allowed", v_anonymous },
+	{ "hadoop.kms.key.authorization.enable", v_key_authorization },
+	{ "hadoop.security.crypto.cipher.suite", v_suite },
+	{ "hadoop.security.key.default.bitlength", v_bits },
+	{ "hadoop.security.key.default.cipher", v_cipher },
+	{ "hadoop.user.group.static.mapping.overrides", v_mapping },
+	{ "svsm.kms.groups.os", v_groups_os },
+	{ "svsm.kms.core.memory.max", v_memory },
+	{ "svsm.secret.signature", v_secret },
+};
+
+/* ---- lists by name ---- */
+
+MUST_CHECK static bool strip(struct slice *s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	if (!slice_starts(*s, prefix))
+		return false;
+	s->p += n;
+	s->len -= n;
+	return true;
+}
+
+MUST_CHECK static bool keyop_of(struct slice name, unsigned *op)
+{
+	for (*op = 0; *op < KEYOP_COUNT; (*op)++)
+		if (slice_is(name, wire_keyop_name(*op)))
+			return true;
+	return false;
+}
+
+static enum rc op_list(struct parse *p, struct acl *lists, struct slice type, struct slice v)
+{
+	unsigned t;
+
+	for (t = 0; t < ACL_COUNT; t++)
+		if (slice_is(type, acl_names[t]))
+			return acl_parse(p, v, &lists[t]);
+	return RC_OK;	/* an unknown type is ignored, as Hadoop does; the proxy warns */
+}
+
+static enum rc key_list(struct parse *p, struct slice rest, struct slice v)
+{
+	struct slice name = rest, type;
+	struct config *c = p->c;
+	unsigned op;
+	size_t dot = rest.len;
+
+	while (dot > 0 && rest.p[dot - 1] != '.')
+		dot--;
+	if (dot == 0)
+		return RC_OK;
+	type = slice_of(rest.p + dot, rest.len - dot);
+	name.len = dot - 1;
+	if (!keyop_of(type, &op))
+		return RC_OK;
+	if (c->nkeys == p->keys_cap) {
+		size_t cap = p->keys_cap ? p->keys_cap * 2 : 16;
+		struct key_acl *k = arena_take(c->arena, cap * sizeof(*k));
+
+		if (!k)
+			return RC_NO_ROOM;
+		if (c->nkeys)
+			memcpy(k, c->keys, c->nkeys * sizeof(*k));
+		c->keys = k;
+		p->keys_cap = cap;
+	}
+	memset(&c->keys[c->nkeys], 0, sizeof(c->keys[0]));
+	c->keys[c->nkeys].name = name;
+	return acl_parse(p, v, &c->keys[c->nkeys++].type[op]);
+}
+
+static enum rc property(struct parse *p, struct slice name, struct slice v)
+{
+	unsigned op;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(values); i++)
+		if (slice_is(name, values[i].name))
+			return values[i].set(p, v);
+	if (v.len == 0)
+		return RC_OK;	/* an empty list counts as not set */
+	if (strip(&name, "hadoop.kms.acl."))
+		return op_list(p, p->c->op, name, v);
+	if (strip(&name, "hadoop.kms.blacklist."))
+		return op_list(p, p->c->black, name, v);
+	if (strip(&name, "key.acl."))
+		return key_list(p, name, v);
+	if (strip(&name, "default.key.acl.") && keyop_of(name, &op) && op != KEYOP_ALL)
+		return acl_parse(p, v, &p->c->fallback[op]);
+	if (strip(&name, "whitelist.key.acl.") && keyop_of(name, &op) && op != KEYOP_ALL)
+		return acl_parse(p, v, &p->c->white[op]);
+	return RC_OK;
+}
+
+static int key_acl_sort(const void *a, const void *b)
+{
+	return slice_cmp(((const struct key_acl *)a)->name, ((const struct key_acl *)b)->name);
+}
+
+/* One entry a property came in; entries of one name become one. */
+static void merge_keys(struct config *c)
+{
+	size_t i, n = 0;
+	unsigned op;
+
+	qsort(c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
+	for (i = 0; i < c->nkeys; i++) {
+		if (n == 0 || !slice_eq(c->keys[n - 1].name, c->keys[i].name)) {
+			c->keys[n++] = c->keys[i];
+			continue;
+		}
+		for (op = 0; op < KEYOP_COUNT; op++)
+			if (c->keys[i].type[op].set)
+				c->keys[n - 1].type[op] = c->keys[i].type[op];
+	}
+	c->nkeys = n;
+}
+
+static enum rc parse_all(struct parse *p, const struct wire_config_req *m, struct slice *which)
+{
+	struct cursor in = m->property;
+	struct slice name, value;
+	unsigned t;
+	uint32_t i;
+	enum rc rc;
+
+	/* The message is gone after the call: everything kept points into this copy. */
+	in.at = arena_copy(p->c->arena, in.at, in.left);
+	if (!in.at)
+		return RC_NO_ROOM;
+	for (i = 0; i < m->count && wire_property_next(&in, &name, &value); i++) {
+		rc = property(p, name, value);
+		if (rc != RC_OK) {
+			*which = name;
+			return rc;
+		}
+	}
+	for (t = 0; t < ACL_COUNT; t++)
+		if (!p->c->op[t].set)
+			p->c->op[t].all = true;	/* Hadoop's default: everyone */
+	merge_keys(p->c);
+	return RC_OK;
+}
+
+enum rc config_parse(const struct wire_config_req *m, struct config **out, struct slice *which, const char **why)
+{
+	struct parse p = { .c = calloc(1, sizeof(struct config)) };
+	enum rc rc;
+
+	*which = slice_of("", 0);
+	*why = "";
+	if (!p.c)
+		return RC_NO_ROOM;
+	p.c->arena = arena_new();
+	p.c->key_authorization = true;
+	p.c->suite = CRYPTO_AES;
+	p.c->default_bits = 128;
+	p.c->default_cipher = slice_str("AES/CTR/NoPadding");
+	p.c->validity_ms = 36000 * 1000ull;
+	rc = p.c->arena ? parse_all(&p, m, which) : RC_NO_ROOM;
+	if (rc != RC_OK) {
+		*why = p.why ? p.why : "";
+		/* The name outlives the arena: find it again in the message. */
+		if (which->len) {
+			struct cursor in = m->property;
+			struct slice name, value;
+
+			while (wire_property_next(&in, &name, &value))
+				if (slice_eq(name, *which)) {
+					*which = name;
+					break;
+				}
+		}
+		config_free(p.c);
+		return rc;
+	}
+	*out = p.c;
+	return RC_OK;
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	arena_free(c->arena);
+	mem_wipe(c, sizeof(*c));
+	free(c);
+}
+
+const struct user_groups *config_user(const struct config *c, struct slice user)
+{
+	struct user_groups want = { .user = user };
+
+	if (c->nusers == 0)
+		return NULL;
+	return bsearch(&want, c->users, c->nusers, sizeof(*c->users), user_sort);
+}
+
+const struct key_acl *config_key_acl(const struct config *c, struct slice name)
+{
+	struct key_acl want = { .name = name };
+
+	if (c->nkeys == 0)
+		return NULL;
+	return bsearch(&want, c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration in force: what the properties of Hadoop's files say to the core, parsed once and
+ * then immutable. A new upload makes a new object; a refused one leaves the old in place.
+ */
+#ifndef SERVICE_CONFIG_H
+#define SERVICE_CONFIG_H
+
+#include "base/base.h"
+#include "crypto/crypto.h"
+#include "wire/msg.h"
+
+/* An access control list in Hadoop's form: "user,user group,group", "*", " ". */
+struct acl {
+	bool set;		/* a property gave it */
+	bool all;
+	uint32_t nusers, ngroups;
+	struct slice *users, *groups;	/* sorted */
+};
+
+enum acl_type {
+	ACL_CREATE,
+	ACL_DELETE,
+	ACL_ROLLOVER,
+	ACL_GET,
+	ACL_GET_KEYS,
+	ACL_GET_METADATA,
+	ACL_SET_KEY_MATERIAL,
+	ACL_GENERATE_EEK,
+	ACL_DECRYPT_EEK,
+	ACL_COUNT
+};
+const char *acl_type_name(enum acl_type t);
+
+struct key_acl {
+	struct slice name;
+	struct acl type[KEYOP_COUNT];
+};
+
+struct user_groups {
+	struct slice user;
+	uint32_t count;
+	struct slice *groups;
+};
+
+struct config {
+	struct acl op[ACL_COUNT], black[ACL_COUNT];
+	struct acl fallback[KEYOP_COUNT], white[KEYOP_COUNT];	/* default.key.acl, whitelist.key.acl */
+	struct key_acl *keys;		/* sorted by name */
+	size_t nkeys;
+	struct user_groups *users;	/* static mapping, sorted by user */
+	size_t nusers;
+	bool key_authorization, groups_os, anonymous;
+	enum crypto_cipher suite;
+	uint32_t default_bits;
+	struct slice default_cipher;
+	uint64_t validity_ms, inactive_ms;	/* inactive_ms 0: off */
+	bool has_secret;
+	struct slice secret;		/* signs tokens instead of a random one */
+	uint64_t memory_max;		/* bytes of keys; 0: no limit of its own */
+	struct arena *arena;		/* owns everything above */
+};
+
+/*
+ * RC_BAD_INPUT: *bad names the property that cannot be used (a slice of the message), *why says why.
+ * RC_NO_ROOM: no memory.
+ */
+enum rc config_parse(const struct wire_config_req *m, struct config **out, struct slice *bad, const char **why);
+/* Wipes. NULL is fine. */
+void config_free(struct config *c);
+
+const struct user_groups *config_user(const struct config *c, struct slice user);
+const struct key_acl *config_key_acl(const struct config *c, struct slice name);
+
+/*
+ * Does the list permit this user? Groups: the static mapping's if the user is in it, else os_groups
+ * (empty unless they are accepted).
+ */
+MUST_CHECK bool acl_permits(const struct acl *a, struct slice user, const struct user_groups *mapped,
+			    struct cursor os_groups);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Seeds for the random generator: the CPU's RDSEED (RDRAND where the CPU has no RDSEED), under the
+ * health tests of NIST SP 800-90B section 4.4, mixed with the platform's getrandom(). Both must work:
+ * when either fails, there is no seed, and generation stops.
+ */
+#ifndef SERVICE_ENTROPY_H
+#define SERVICE_ENTROPY_H
+
+#include <pthread.h>
+
+#include "base/base.h"
+
+/* Assumed at least 4 bits a byte; false alarm 2^-40. */
+#define ENTROPY_REPEAT_MAX 11	/* 1 + 40 / 4 identical bytes in a row fail */
+#define ENTROPY_WINDOW 512
+#define ENTROPY_WINDOW_MAX 78	/* so many bytes like the window's first one fail */
+
+struct entropy {
+	pthread_mutex_t lock;
+	bool (*cpu)(uint64_t *out);		/* one sample of the CPU; false: none to be had */
+	bool (*os)(void *out, size_t len);	/* the platform's generator */
+	bool started;				/* start-up test passed */
+	uint8_t last, first;
+	unsigned repeats, window, matches;
+};
+
+/* The real sources. RC_MACHINE: this CPU has neither RDSEED nor RDRAND. */
+enum rc entropy_init(struct entropy *e);
+/* A crypto_entropy: ctx is a struct entropy. len at most 64. */
+enum rc entropy_get(void *ctx, uint8_t *out, size_t len);
+
+#endif

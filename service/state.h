@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the service remembers. Private to service/.
+ *
+ * Locks: `lock` protects config, keys and store. Every call on behalf of a user holds it for reading;
+ * COMMIT, CONFIG and the loading of records hold it for writing. `txn.lock` protects staged changes
+ * and is taken inside `lock`.
+ */
+#ifndef SERVICE_STATE_H
+#define SERVICE_STATE_H
+
+#include <pthread.h>
+
+#include "service/auth.h"
+#include "service/clock.h"
+#include "service/config.h"
+#include "service/keys.h"
+#include "service/seal.h"
+#include "service/service.h"
+#include "service/txn.h"
+
+struct svc {
+	struct svc_options opt;
+	pthread_rwlock_t lock;
+	struct config *config;		/* NULL before the first CONFIG */
+	struct keys keys;
+	struct store store;
+	struct txn txn;
+	struct clock clock;
+	struct signer signer;
+	/* the ephemeral key of a recovery in progress */
+	uint8_t recover_key[CRYPTO_DER_MAX];
+	size_t recover_len;
+};
+
+#define SMALL_REQ CALL_PAGE
+struct svc_worker {
+	struct svc *svc;
+	struct crypto *crypto;
+	struct crypto_random random;
+	uint8_t *big;			/* private copy of a large request; made when first needed */
+	uint8_t small[SMALL_REQ];
+	char cookie[WIRE_COOKIE_MAX];
+	char arg[WIRE_VERSION_NAME_MAX + 256];
+};
+
+/* One call in progress. */
+struct op {
+	struct svc *s;
+	struct svc_worker *w;
+	const struct config *cfg;
+	struct cursor in;		/* private copy of the request */
+	struct sink out;		/* the answer's body, in place */
+	struct wire_ans ans;		/* what goes around it */
+	struct slice user;
+	const struct user_groups *static_groups;	/* NULL: not in the static mapping */
+	struct cursor os_groups;	/* as the proxy looked them up; used only where allowed */
+	uint64_t now;
+};
+
+typedef enum wire_err (*op_handler)(struct op *o);
+
+/* Puts an event on the answer. Key may be {0}: none. */
+void op_event(struct op *o, enum wire_event_status status, unsigned what, const struct slice *key);
+/* Remembers the text argument of an error (copied into the worker). */
+void op_arg(struct op *o, struct slice text);
+enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b);
+
+/* ops_key.c, ops_eek.c, ops_store.c */
+enum wire_err op_auth(struct op *o);
+enum wire_err op_create(struct op *o);
+enum wire_err op_import(struct op *o);
+enum wire_err op_delete(struct op *o);
+enum wire_err op_roll(struct op *o);
+enum wire_err op_invalidate(struct op *o);
+enum wire_err op_names(struct op *o);
+enum wire_err op_metadata(struct op *o);
+enum wire_err op_metadatas(struct op *o);
+enum wire_err op_current(struct op *o);
+enum wire_err op_version_get(struct op *o);
+enum wire_err op_versions(struct op *o);
+enum wire_err op_generate(struct op *o);
+enum wire_err op_decrypt(struct op *o);
+enum wire_err op_reencrypt(struct op *o);
+enum wire_err op_reencrypt_batch(struct op *o);
+enum wire_err op_hello(struct op *o);
+enum wire_err op_config(struct op *o);
+enum wire_err op_status(struct op *o);
+enum wire_err op_store_create(struct op *o);
+enum wire_err op_store_open(struct op *o);
+enum wire_err op_store_load(struct op *o);
+enum wire_err op_store_ready(struct op *o);
+enum wire_err op_head(struct op *o);
+enum wire_err op_commit(struct op *o);
+enum wire_err op_abort(struct op *o);
+enum wire_err op_slot_recovery(struct op *o);
+enum wire_err op_recover_begin(struct op *o);
+enum wire_err op_recover_finish(struct op *o);
+enum wire_err op_acl_check(struct op *o);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of calls, and what is the same for all of them: one private copy of the request, the lock,
+ * the answer around the body.
+ */
+#include <stdlib.h>
+
+#include "service/state.h"
+
+struct call_row {
+	op_handler fn;
+	enum { LOCK_NONE, LOCK_READ, LOCK_WRITE } lock;
+	bool needs_config, needs_store;
+};
+
+static const struct call_row calls[] = {
+	[CALL_HELLO] = { op_hello, LOCK_NONE, false, false },
+	[CALL_CONFIG] = { op_config, LOCK_NONE, false, false },
+	[CALL_STATUS] = { op_status, LOCK_READ, false, false },
+	[CALL_STORE_CREATE] = { op_store_create, LOCK_WRITE, false, false },
+	[CALL_STORE_OPEN] = { op_store_open, LOCK_WRITE, false, false },
+	[CALL_STORE_LOAD] = { op_store_load, LOCK_NONE, false, false },
+	[CALL_STORE_READY] = { op_store_ready, LOCK_WRITE, false, false },
+	[CALL_HEAD] = { op_head, LOCK_READ, false, true },
+	[CALL_COMMIT] = { op_commit, LOCK_WRITE, false, true },
+	[CALL_ABORT] = { op_abort, LOCK_READ, false, true },
+	[CALL_SLOT_RECOVERY] = { op_slot_recovery, LOCK_READ, false, true },
+	[CALL_RECOVER_BEGIN] = { op_recover_begin, LOCK_WRITE, false, false },
+	[CALL_RECOVER_FINISH] = { op_recover_finish, LOCK_WRITE, false, false },
+	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
+	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
+	[CALL_CREATE] = { op_create, LOCK_READ, true, true },
+	[CALL_IMPORT] = { op_import, LOCK_READ, true, true },
+	[CALL_DELETE] = { op_delete, LOCK_READ, true, true },
+	[CALL_ROLL] = { op_roll, LOCK_READ, true, true },
+	[CALL_INVALIDATE] = { op_invalidate, LOCK_READ, true, true },
+	[CALL_NAMES] = { op_names, LOCK_READ, true, true },
+	[CALL_METADATA] = { op_metadata, LOCK_READ, true, true },
+	[CALL_METADATAS] = { op_metadatas, LOCK_READ, true, true },
+	[CALL_CURRENT] = { op_current, LOCK_READ, true, true },
+	[CALL_VERSION_GET] = { op_version_get, LOCK_READ, true, true },
+	[CALL_VERSIONS] = { op_versions, LOCK_READ, true, true },
+	[CALL_GENERATE] = { op_generate, LOCK_READ, true, true },
+	[CALL_DECRYPT] = { op_decrypt, LOCK_READ, true, true },
+	[CALL_REENCRYPT] = { op_reencrypt, LOCK_READ, true, true },
+	[CALL_REENCRYPT_BATCH] = { op_reencrypt_batch, LOCK_READ, true, true },
+};
+_Static_assert(ARRAY_LEN(calls) == CALL_COUNT, "a row for each call");
+
+struct svc *svc_new(const struct svc_options *opt)
+{
+	pthread_rwlockattr_t attr;
+	struct svc *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->opt = *opt;
+	/* A commit must not wait for ever behind a stream of readers. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->lock, &attr);
+	txn_init(&s->txn);
+	clock_init(&s->clock, opt->mono_ms);
+	signer_init(&s->signer);
+	keys_init(&s->keys, 0);
+	return s;
+}
+
+void svc_free(struct svc *s)
+{
+	if (!s)
+		return;
+	txn_reset(&s->txn);
+	keys_wipe(&s->keys);
+	config_free(s->config);
+	mem_wipe(s, sizeof(*s));
+	free(s);
+}
+
+void svc_panic_wipe(struct svc *s)
+{
+	size_t i, j;
+
+	for (i = 0; i < KEYS_SHARDS; i++)
+		for (j = 0; s->keys.shard[i].slot && j <= s->keys.shard[i].mask; j++)
+			if (s->keys.shard[i].slot[j])
+				mem_wipe(s->keys.shard[i].slot[j]->data, s->keys.shard[i].slot[j]->data_len);
+	mem_wipe(&s->store, sizeof(s->store));
+	mem_wipe(&s->signer.now, sizeof(s->signer.now));
+	mem_wipe(&s->signer.old, sizeof(s->signer.old));
+	mem_wipe(&s->opt.platform_key, sizeof(s->opt.platform_key));
+	mem_wipe(s->recover_key, sizeof(s->recover_key));
+}
+
+struct svc_worker *svc_worker_new(struct svc *s)
+{
+	struct svc_worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->svc = s;
+	w->crypto = crypto_new();
+	if (!w->crypto) {
+		free(w);
+		return NULL;
+	}
+	crypto_random_init(&w->random, s->opt.entropy, s->opt.entropy_ctx);
+	return w;
+}
+
+void svc_worker_free(struct svc_worker *w)
+{
+	if (!w)
+		return;
+	crypto_random_wipe(&w->random);
+	crypto_free(w->crypto);
+	if (w->big) {
+		mem_wipe(w->big, CALL_LARGE_LEN);
+		free(w->big);
+	}
+	mem_wipe(w, sizeof(*w));
+	free(w);
+}
+
+void svc_time(struct svc *s, uint64_t wall_ms)
+{
+	clock_told(&s->clock, wall_ms);
+}
+
+void op_event(struct op *o, enum wire_event_status status, unsigned what, const struct slice *key)
+{
+	struct wire_event *e = &o->ans.event[o->ans.head.events];
+
+	INVARIANT(o->ans.head.events < WIRE_EVENTS_MAX);
+	o->ans.head.events++;
+	*e = (struct wire_event){ .status = status, .op = (uint8_t)what, .has_key = key != NULL };
+	e->key = key ? *key : slice_of("", 0);
+}
+
+void op_arg(struct op *o, struct slice text)
+{
+	size_t n = text.len < sizeof(o->w->arg) ? text.len : sizeof(o->w->arg);
+
+	if (n)
+		memcpy(o->w->arg, text.p, n);
+	o->ans.arg = slice_of(o->w->arg, n);
+}
+
+enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b)
+{
+	o->ans.head.num[0] = a;
+	o->ans.head.num[1] = b;
+	return e;
+}
+
+/* The request is copied once; what the other side does to its page afterwards is nobody's business. */
+MUST_CHECK static bool take_request(struct svc_worker *w, struct shared req, struct cursor *in)
+{
+	size_t n = req.left;
+	uint8_t *to = w->small;
+
+	if (n > sizeof(w->small)) {
+		if (n > CALL_LARGE_LEN)
+			return false;
+		if (!w->big)
+			w->big = malloc(CALL_LARGE_LEN);
+		to = w->big;
+	}
+	if (!to || !shared_copy(&req, to, n))
+		return false;
+	*in = cur_of(to, n);
+	return true;
+}
+
+static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len);
+
+/* The answer is written before the lock is released: parts of it may stand in a key. */
+static uint32_t run(const struct call_row *row, struct op *o, uint8_t *rsp, size_t room, uint32_t *len)
+{
+	struct svc *s = o->s;
+	enum wire_err e;
+	uint32_t result;
+
+	if (row->lock == LOCK_READ)
+		pthread_rwlock_rdlock(&s->lock);
+	else if (row->lock == LOCK_WRITE)
+		pthread_rwlock_wrlock(&s->lock);
+	o->cfg = row->lock == LOCK_NONE ? NULL : s->config;
+	if (row->needs_config && !o->cfg)
+		e = E_NO_CONFIG;
+	else if (row->needs_store && s->store.state != STORE_READY)
+		e = E_NOT_READY;
+	else
+		e = row->fn(o);
+	result = finish(o, e, rsp, room, len);
+	if (row->lock != LOCK_NONE)
+		pthread_rwlock_unlock(&s->lock);
+	return result;
+}
+
+static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len)
+{
+	size_t n;
+
+	if (e == E_OK && !sink_ok(&o->out)) {
+		/* The body did not fit; its size is known now, the rest is bounded. */
+		e = op_fail_num(o, E_TOO_BIG, o->out.need + o->ans.user.len + o->ans.cookie.len + 4096, 0);
+	}
+	if (e != E_OK) {
+		o->out = sink_of(rsp, room);
+		wire_ans_begin(&o->out);
+	}
+	if (e == E_TOO_BIG || e == E_BUSY)
+		o->ans.head.events = 0;	/* the call will be made again; its events belong to that */
+	o->ans.head.err = (uint16_t)e;
+	n = wire_ans_end(&o->out, rsp, &o->ans);
+	if (n == 0 && e == E_OK)
+		return finish(o, op_fail_num(o, E_TOO_BIG, o->out.need, 0), rsp, room, len);
+	*len = (uint32_t)n;
+	return n ? e : E_TOO_BIG;
+}
+
+uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
+		  uint32_t *len)
+{
+	struct op o = { .s = s, .w = w };
+	uint32_t e;
+
+	*len = 0;
+	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
+		return E_BAD_MESSAGE;
+	o.ans.user = o.ans.cookie = o.ans.arg = o.user = slice_of("", 0);
+	o.now = clock_now(&s->clock);
+	o.out = sink_of(rsp, room);
+	wire_ans_begin(&o.out);
+	e = run(&calls[call], &o, rsp, room, len);
+	/* What a request may carry that is secret: tokens, key material. */
+	mem_wipe((void *)(uintptr_t)(req.left > sizeof(w->small) ? w->big : w->small),
+		 req.left <= CALL_LARGE_LEN ? req.left : 0);
+	return e;
+}

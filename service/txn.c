@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See txn.h. Staging runs under the service's lock for reading; COMMIT holds it for writing. */
+#include <stdlib.h>
+
+#include "service/state.h"
+
+void txn_init(struct txn *t)
+{
+	memset(t, 0, sizeof(*t));
+	pthread_mutex_init(&t->lock, NULL);
+	t->next_ticket = 1;
+}
+
+static void change_free(struct change *c)
+{
+	key_free(c->made);
+	free(c->own_name);
+	mem_wipe(c, sizeof(*c));
+	free(c);
+}
+
+void txn_reset(struct txn *t)
+{
+	struct change *c, *next;
+	size_t i;
+
+	for (i = 0; i < TXN_BUCKETS; i++) {
+		for (c = t->bucket[i]; c; c = next) {
+			next = c->next;
+			change_free(c);
+		}
+		t->bucket[i] = t->by_ticket[i] = NULL;
+	}
+	t->pending = 0;
+	t->bytes = 0;
+	t->prepared = false;
+}
+
+/* Reserves the key's name for this change, and a version for its record. */
+static enum wire_err reserve(struct op *o, struct change *c, uint64_t *version)
+{
+	struct txn *t = &o->s->txn;
+	struct change **b = &t->bucket[c->hash % TXN_BUCKETS], *other;
+	enum wire_err e = E_OK;
+
+	pthread_mutex_lock(&t->lock);
+	for (other = *b; other; other = other->next)
+		if (other->hash == c->hash && slice_eq(other->name, c->name))
+			e = E_BUSY;
+	if (e == E_OK && t->pending >= TXN_PENDING_MAX)
+		e = op_fail_num(o, E_FULL, LIMIT_PENDING, 0);
+	if (e == E_OK && c->made && o->cfg->memory_max &&
+	    o->s->keys.bytes + t->bytes + key_size(c->made) > o->cfg->memory_max)
+		e = op_fail_num(o, E_FULL, LIMIT_MEMORY, o->cfg->memory_max);
+	if (e == E_OK) {
+		c->next = *b;
+		*b = c;
+		c->ticket = t->next_ticket++;
+		c->ticket_next = t->by_ticket[c->ticket % TXN_BUCKETS];
+		t->by_ticket[c->ticket % TXN_BUCKETS] = c;
+		*version = t->next_version++;
+		t->pending++;
+		t->bytes += c->made ? key_size(c->made) : 0;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
+/* Unlinks without freeing. Caller holds t->lock. */
+static void unlink_change(struct txn *t, struct change *c)
+{
+	struct change **at = &t->bucket[c->hash % TXN_BUCKETS];
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	at = &t->by_ticket[c->ticket % TXN_BUCKETS];
+	while (*at != c)
+		at = &(*at)->ticket_next;
+	*at = c->ticket_next;
+	t->pending--;
+	t->bytes -= c->made ? key_size(c->made) : 0;
+}
+
+/* Seals the new record straight into the answer. */
+static enum wire_err seal_into(struct op *o, struct change *c, const uint8_t id[WIRE_ID_LEN], uint64_t version,
+			       uint8_t *rec)
+{
+	struct store *st = &o->s->store;
+	size_t len = key_encoded_len(c->made);
+	uint8_t *plain = malloc(len);
+	struct sink p;
+	enum rc rc;
+
+	if (!plain)
+		return E_NO_MEMORY;
+	p = sink_of(plain, len);
+	key_encode(&p, c->made);
+	INVARIANT(sink_ok(&p) && p.left == 0);
+	rc = seal_record(o->w, st, id, version, plain, len, rec, c->made->rec_tag);
+	mem_wipe(plain, len);
+	free(plain);
+	if (rc == RC_OK)
+		rc = seal_element(o->w, st, id, version, c->made->rec_tag, &c->plus);
+	if (rc != RC_OK)
+		return E_RANDOM;
+	c->made->rec_version = version;
+	return E_OK;
+}
+
+/* The answer: staged := ticket remove id record kv, with room for the record left open. */
+static enum wire_err put_staged(struct op *o, struct change *c, const struct key *old, uint64_t version,
+				const struct wire_kv *kv)
+{
+	size_t len = c->made ? key_encoded_len(c->made) + SEAL_RECORD_OVERHEAD : 0;
+	uint8_t id[WIRE_ID_LEN], *rec;
+	enum wire_err e = E_OK;
+
+	if (seal_record_id(o->w, &o->s->store, c->name, id) != RC_OK)
+		return E_INTERNAL;
+	if (old && seal_element(o->w, &o->s->store, id, old->rec_version, old->rec_tag, &c->minus) != RC_OK)
+		return E_INTERNAL;
+	sink_le64(&o->out, c->ticket);
+	sink_u8(&o->out, c->made == NULL);
+	sink_put(&o->out, id, sizeof(id));
+	sink_le32(&o->out, (uint32_t)len);
+	rec = sink_room(&o->out, len);
+	if (rec && c->made)
+		e = seal_into(o, c, id, version, rec);
+	wire_kv_put(&o->out, kv);
+	return e;
+}
+
+/* What put_staged() and the trailer will need, generously: checked before anything is reserved. */
+static size_t staged_need(const struct op *o, const struct key *made, const struct wire_kv *kv)
+{
+	return (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len + 64 +
+	       o->ans.user.len + o->ans.cookie.len + 3 * (kv->name.len + 16);
+}
+
+enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, const struct wire_kv *kv)
+{
+	struct change *c;
+	uint64_t version = 0;
+	enum wire_err e;
+
+	if (o->out.left < staged_need(o, made, kv)) {
+		size_t need = staged_need(o, made, kv) + sizeof(struct wire_ans_head);
+
+		key_free(made);
+		return op_fail_num(o, E_TOO_BIG, need, 0);
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		key_free(made);
+		return E_NO_MEMORY;
+	}
+	c->made = made;
+	c->creates = !old;
+	if (made) {
+		c->name = key_name(made);
+	} else {
+		struct slice name = key_name(old);
+
+		c->own_name = malloc(name.len);
+		if (!c->own_name) {
+			change_free(c);
+			return E_NO_MEMORY;
+		}
+		memcpy(c->own_name, name.p, name.len);
+		c->name = slice_of(c->own_name, name.len);
+	}
+	c->hash = keys_hash(&o->s->keys, c->name);
+	e = reserve(o, c, &version);
+	if (e != E_OK) {
+		change_free(c);
+		return e;
+	}
+	e = put_staged(o, c, old, version, kv);
+	if (e == E_OK && !sink_ok(&o->out))
+		e = E_TOO_BIG;
+	if (e != E_OK) {
+		pthread_mutex_lock(&o->s->txn.lock);
+		unlink_change(&o->s->txn, c);
+		pthread_mutex_unlock(&o->s->txn.lock);
+		change_free(c);
+	}
+	return e;
+}
+
+static struct change *find_ticket(struct txn *t, uint64_t ticket)
+{
+	struct change *c = t->by_ticket[ticket % TXN_BUCKETS];
+
+	while (c && c->ticket != ticket)
+		c = c->ticket_next;
+	return c;
+}
+
+/* Marks the listed changes as part of the next head and sums them up. Caller holds t->lock. */
+static enum wire_err prepare(struct txn *t, struct cursor tickets, struct head *h)
+{
+	struct change *c;
+	uint64_t ticket;
+
+	while (cur_le64(&tickets, &ticket)) {
+		c = find_ticket(t, ticket);
+		if (!c || c->in_head)	/* unknown, or named twice */
+			return E_STATE;
+		c->in_head = true;
+		set_sub(&h->sum, &c->minus);
+		set_add(&h->sum, &c->plus);
+		if (c->creates)
+			h->count++;
+		if (!c->made)
+			h->count--;
+	}
+	return E_OK;
+}
+
+static void unprepare(struct txn *t)
+{
+	struct change *c;
+	size_t i;
+
+	for (i = 0; i < TXN_BUCKETS; i++)
+		for (c = t->bucket[i]; c; c = c->next)
+			c->in_head = false;
+	t->prepared = false;
+}
+
+/* Body of a successful HEAD: epoch:u64 head:str16 */
+enum wire_err op_head(struct op *o)
+{
+	struct store *st = &o->s->store;
+	struct txn *t = &o->s->txn;
+	uint8_t sealed[SEAL_HEAD_LEN];
+	struct wire_tickets_req m;
+	enum wire_err e;
+
+	if (wire_tickets_req_get(o->in, &m) != RC_OK)
+		return E_BAD_MESSAGE;
+	if (st->state != STORE_READY)
+		return E_STATE;
+	pthread_mutex_lock(&t->lock);
+	if (t->prepared) {
+		e = E_STATE;
+	} else {
+		t->head = st->head;
+		e = prepare(t, m.ticket, &t->head);
+		t->head.epoch++;
+		t->head.next_version = t->next_version;
+		t->head.time_ms = o->now;
+		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
+			e = E_RANDOM;
+		if (e == E_OK)
+			t->prepared = true;
+		else
+			unprepare(t);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (e == E_OK) {
+		sink_le64(&o->out, t->head.epoch);
+		sink_str16(&o->out, slice_of(sealed, sizeof(sealed)));
+	}
+	return e;
+}
+
+/* Takes every change in the head out of the table of pending ones. Caller holds t->lock. */
+static struct change *take_prepared(struct txn *t)
+{
+	struct change *list = NULL, *c, *next;
+	size_t i;
+
+	for (i = 0; i < TXN_BUCKETS; i++)
+		for (c = t->bucket[i]; c; c = next) {
+			next = c->next;
+			if (!c->in_head)
+				continue;
+			unlink_change(t, c);
+			c->next = list;
+			list = c;
+		}
+	t->prepared = false;
+	return list;
+}
+
+static void apply(struct svc *s, struct change *c)
+{
+	struct key *old = c->creates ? NULL : keys_find(&s->keys, c->name);
+
+	INVARIANT(c->creates || old);
+	if (!c->made)
+		keys_remove(&s->keys, old);
+	else if (old)
+		keys_replace(&s->keys, old, c->made);
+	else
+		INVARIANT(keys_add(&s->keys, c->made) == RC_OK);
+	c->made = NULL;
+}
+
+/* Caller holds the service's lock for writing: what becomes visible does so all at once. */
+enum wire_err op_commit(struct op *o)
+{
+	struct svc *s = o->s;
+	struct change *list, *c, *next;
+	struct wire_tickets_req m;
+	uint32_t creates[KEYS_SHARDS] = { 0 };
+	size_t i;
+
+	if (wire_tickets_req_get(o->in, &m) != RC_OK || m.count != 0)
+		return E_BAD_MESSAGE;
+	pthread_mutex_lock(&s->txn.lock);
+	if (!s->txn.prepared || m.epoch != s->txn.head.epoch) {
+		pthread_mutex_unlock(&s->txn.lock);
+		return E_STATE;
+	}
+	/* All memory first: after this point nothing can fail. */
+	for (i = 0; i < TXN_BUCKETS; i++)
+		for (c = s->txn.bucket[i]; c; c = c->next)
+			creates[keys_shard(c->hash)] += c->in_head && c->creates;
+	if (keys_reserve_more(&s->keys, creates) != RC_OK) {
+		pthread_mutex_unlock(&s->txn.lock);
+		return E_NO_MEMORY;
+	}
+	list = take_prepared(&s->txn);
+	s->store.head = s->txn.head;
+	pthread_mutex_unlock(&s->txn.lock);
+	for (c = list; c; c = next) {
+		next = c->next;
+		apply(s, c);
+		change_free(c);
+	}
+	return E_OK;
+}
+
+/* Drops the prepared group if its epoch is given, and every listed change. Unknown tickets are skipped. */
+enum wire_err op_abort(struct op *o)
+{
+	struct txn *t = &o->s->txn;
+	struct change *list = NULL, *c, *next;
+	struct wire_tickets_req m;
+	uint64_t ticket;
+
+	if (wire_tickets_req_get(o->in, &m) != RC_OK)
+		return E_BAD_MESSAGE;
+	pthread_mutex_lock(&t->lock);
+	if (t->prepared && m.epoch == t->head.epoch)
+		list = take_prepared(t);
+	while (cur_le64(&m.ticket, &ticket)) {
+		c = find_ticket(t, ticket);
+		if (!c || c->in_head)
+			continue;
+		unlink_change(t, c);
+		c->next = list;
+		list = c;
+	}
+	pthread_mutex_unlock(&t->lock);
+	for (c = list; c; c = next) {
+		next = c->next;
+		change_free(c);
+	}
+	return E_OK;
+}
