@@ -43,12 +43,30 @@ static void print_opts(const struct opt *o)
 	}
 }
 
+static void print_wrapped(const char *s)
+{
+	size_t column = 0;
+
+	while (*s) {
+		size_t n = strcspn(s, " ");
+
+		if (column && column + 1 + n > 79) {
+			putchar('\n');
+			column = 0;
+		}
+		printf("%s%.*s", column ? " " : "", (int)n, s);
+		column += n + (column != 0);
+		s += n + (s[n] == ' ');
+	}
+	putchar('\n');
+}
+
 void help_verb(const struct verb *v)
 {
 	printf("svsm-kms %s%s%s%s\n\n%s.\n", v->name, v->args[0] ? " " : "", v->args, v->opts ? " [OPTIONS]" : "",
 	       v->help);
 	if (v->text)
-		printf("%s\n", v->text);
+		print_wrapped(v->text);
 	if (v->opts) {
 		puts("\nOptions:");
 		print_opts(v->opts);

@@ -25,6 +25,8 @@ struct session {
 	int64_t deadline;		/* ms on the monotonic clock */
 	char cookie[COOKIE_MAX];	/* as the server wrote it; "" when none */
 	struct buf in;			/* bytes read and not yet used */
+	bool dated;			/* skew is known */
+	int64_t skew;			/* seconds; server minus us */
 	char why[512];
 };
 
@@ -69,6 +71,12 @@ void session_free(struct session *s)
 const char *session_why(const struct session *s)
 {
 	return s->why;
+}
+
+bool session_skew(const struct session *s, int64_t *seconds)
+{
+	*seconds = s->skew;
+	return s->dated;
 }
 
 const char *session_cookie(const struct session *s)
@@ -286,7 +294,7 @@ static void copy_slice(char *to, size_t size, const struct slice *from)
 	to[n] = 0;
 }
 
-static int64_t parse_date(const struct http_head *h)
+static void keep_date(struct session *s, const struct http_head *h)
 {
 	const struct http_header *f = http_head_find(h, "date");
 	struct tm tm = { 0 };
@@ -294,10 +302,13 @@ static int64_t parse_date(const struct http_head *h)
 	char text[64];
 
 	if (!f)
-		return -1;
+		return;
 	copy_slice(text, sizeof(text), &f->value);
 	end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	return end && !*end ? (int64_t)timegm(&tm) : -1;
+	if (!end || *end)
+		return;
+	s->skew = (int64_t)timegm(&tm) - (int64_t)time(NULL);
+	s->dated = true;
 }
 
 /* Set-Cookie: hadoop.auth=VALUE; ... An empty value, as sent with a 401, takes the cookie away. */
@@ -379,8 +390,7 @@ static enum rc read_answer(struct session *s, const struct session_request *r, s
 	copy_slice(a->reason, sizeof(a->reason), &h.reason);
 	copy_slice(a->type, sizeof(a->type),
 		   http_head_find(&h, "content-type") ? &http_head_find(&h, "content-type")->value : NULL);
-	a->date = parse_date(&h);
-	a->date_local = (int64_t)time(NULL);
+	keep_date(s, &h);
 	if (!r->anonymous)
 		keep_cookie(s, &h);
 	keep = h.keep_alive;

@@ -34,8 +34,6 @@ struct session_answer {
 	unsigned status;
 	char reason[128];
 	char type[64];		/* Content-Type, cut */
-	int64_t date;		/* of the server, seconds since 1970; -1 when it sent none */
-	int64_t date_local;	/* ours when the response came */
 	struct buf body;	/* max is set by session_call() */
 };
 
@@ -51,6 +49,9 @@ void session_free(struct session *s);
  */
 enum rc session_call(struct session *s, const struct session_request *r, struct session_answer *a);
 const char *session_why(const struct session *s);
+
+/* How far the server's clock is ahead of ours, in seconds, by its last Date; false when it sent none. */
+MUST_CHECK bool session_skew(const struct session *s, int64_t *seconds);
 
 /* For the load generator: the cookie ("" when none) and a fresh, connected, non-blocking socket or -1. */
 const char *session_cookie(const struct session *s);

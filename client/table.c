@@ -7,18 +7,19 @@
 
 #define CIPHERS "AES/CTR/NoPadding SM4/CTR/NoPadding"
 
+/* All may be repeated, the last counts: so that they can be overridden behind a shell alias. */
 const struct opt cli_common[] = {
-	{ .name = "url", .kind = OPT_TEXT, .arg = "URL",
+	{ .name = "url", .many = true, .kind = OPT_TEXT, .arg = "URL",
 	  .help = "the server, http://HOST:PORT/kms or kms://http@HOST:PORT/kms (default: "
 		  "$SVSM_KMS_URL, else http://127.0.0.1:9600/kms)" },
-	{ .name = "user", .kind = OPT_TEXT, .arg = "NAME",
+	{ .name = "user", .many = true, .kind = OPT_TEXT, .arg = "NAME",
 	  .help = "who to be, by simple authentication (default: the login name)" },
-	{ .name = "timeout", .kind = OPT_NUMBER, .arg = "SECONDS", .min = 1, .max = 3600,
+	{ .name = "timeout", .many = true, .kind = OPT_NUMBER, .arg = "SECONDS", .min = 1, .max = 3600,
 	  .help = "for each request, connecting included (default 60)" },
-	{ .name = "output", .letter = 'o', .kind = OPT_CHOICE, .arg = "FORMAT", .values = "text json",
+	{ .name = "output", .letter = 'o', .many = true, .kind = OPT_CHOICE, .arg = "FORMAT", .values = "text json",
 	  .help = "text for people (default) or one JSON document for programs" },
-	{ .name = "quiet", .letter = 'q', .kind = OPT_FLAG, .help = "no remarks and no progress" },
-	{ .name = "help", .letter = 'h', .kind = OPT_FLAG, .help = "show help" },
+	{ .name = "quiet", .letter = 'q', .many = true, .kind = OPT_FLAG, .help = "no remarks and no progress" },
+	{ .name = "help", .letter = 'h', .many = true, .kind = OPT_FLAG, .help = "show help" },
 	{ 0 },
 };
 

@@ -28,7 +28,8 @@ int verb_health(struct cli *c)
 	if (!k)
 		return EXIT_USAGE;
 	if (!kms_call(k, &r, &doc)) {
-		if (kms_error_code(k) == EXIT_NOT_FOUND)
+		/* Hadoop KMS asks for a login before it says that there is no such page. */
+		if (kms_error_code(k) == EXIT_NOT_FOUND || kms_error_code(k) == EXIT_AUTH)
 			return cli_fail(c, EXIT_NOT_FOUND, "the server has no /health; it is not SVSM-KMS");
 		return cli_fail_kms(c, k);
 	}
