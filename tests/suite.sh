@@ -13,6 +13,7 @@
 suite_passed=0
 suite_failed=0
 suite_skipped=0
+# shellcheck disable=SC2034 # for the suites
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
