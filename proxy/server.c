@@ -243,6 +243,8 @@ void server_stop(struct server *s, unsigned deadline_ms)
 			pthread_join(s->worker[i].thread, NULL);
 		s->worker[i].started = false;
 	}
+	for (i = 0; i < s->workers; i++)
+		server_worker_drop(&s->worker[i]);
 	/* Only now: clients that still came are not refused by a socket that nobody listens to. */
 	for (i = 0; i < s->listeners; i++)
 		close(s->listener[i].fd);

@@ -167,6 +167,7 @@ struct server {
 /* server_worker.c */
 void *server_worker_main(void *arg);
 bool server_worker_init(struct worker *w, struct server *s, unsigned index);
+void server_worker_drop(struct worker *w);	/* once no worker runs any more */
 void server_worker_fini(struct worker *w);
 void server_worker_wake(struct worker *w, enum wake why);
 void queue_run(struct worker *w, struct server_conn *c);

@@ -545,8 +545,8 @@ bool server_worker_init(struct worker *w, struct server *s, unsigned index)
 	return w->epfd >= 0 && w->wakefd >= 0 && epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wakefd, &e) == 0;
 }
 
-/* A worker that ends later than this one may have handed something over in between. */
-static void drop_inbox(struct worker *w)
+/* Workers that ended later than this one may have handed something over in between. */
+void server_worker_drop(struct worker *w)
 {
 	struct server_conn *c, *next;
 
@@ -554,14 +554,15 @@ static void drop_inbox(struct worker *w)
 		next = c->next_run;
 		close(c->fd);
 		free(c);
+		__atomic_fetch_sub(&w->server->open, 1, __ATOMIC_RELAXED);
 	}
+	w->inbox = NULL;
 }
 
 void server_worker_fini(struct worker *w)
 {
 	struct pool_buf *b;
 
-	drop_inbox(w);
 
 	while ((b = w->pool)) {
 		w->pool = b->next;

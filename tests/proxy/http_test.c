@@ -293,6 +293,9 @@ TEST(versions_other_than_1_0_and_1_1_are_refused)
 
 TEST(garbage_in_front_is_refused)
 {
+	static const char nul_target[] = "GET /\0 HTTP/1.1\r\n" HOST "\r\n";
+	static const char nul_value[] = "GET / HTTP/1.1\r\n" HOST "A: \0b\r\n\r\n";
+
 	EXPECT(parse_n("\x16\x03\x01\x02\x00\x01", 6) == HTTP_BAD);
 	EXPECT(refused(" GET / HTTP/1.1\r\n", 400));
 	EXPECT(refused("get / HTTP/1.1\r\n", 400));
@@ -301,8 +304,8 @@ TEST(garbage_in_front_is_refused)
 	EXPECT(refused("\r\n\r\nGET / HTTP/1.1\r\n", 400));
 	EXPECT(refused("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 501));
 	EXPECT(parse("\r\nGET /" P11 HOST "\r\n") == HTTP_DONE);
-	EXPECT(parse_n("GET /\0 HTTP/1.1\r\n" HOST "\r\n", 36) == HTTP_BAD);
-	EXPECT(parse_n("GET / HTTP/1.1\r\nA: \0b\r\n\r\n", 27) == HTTP_BAD);
+	EXPECT(parse_n(nul_target, sizeof(nul_target) - 1) == HTTP_BAD);
+	EXPECT(parse_n(nul_value, sizeof(nul_value) - 1) == HTTP_BAD);
 }
 
 TEST(bad_chunks_are_refused)
