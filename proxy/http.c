@@ -68,7 +68,7 @@ static enum http_result bad(struct http_parser *ps, uint16_t status, const char 
 }
 
 /* The first byte at or behind p that may not stand in a header's value: control bytes but for the tab. */
-static const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
 {
 #ifdef __SSE2__
 	const __m128i low = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
@@ -132,17 +132,25 @@ static enum http_result line_end(struct http_parser *ps, struct scan *s)
 	return HTTP_DONE;
 }
 
+static enum http_method method_of(struct slice s)
+{
+	switch (s.len) {
+	case 3:
+		return slice_is(s, "GET") ? HTTP_GET : slice_is(s, "PUT") ? HTTP_PUT : HTTP_OTHER;
+	case 4:
+		return slice_is(s, "POST") ? HTTP_POST : slice_is(s, "HEAD") ? HTTP_HEAD : HTTP_OTHER;
+	case 6:
+		return slice_is(s, "DELETE") ? HTTP_DELETE : HTTP_OTHER;
+	case 7:
+		return slice_is(s, "OPTIONS") ? HTTP_OPTIONS : HTTP_OTHER;
+	default:
+		return HTTP_OTHER;
+	}
+}
+
 static enum http_result parse_method(struct http_parser *ps, struct scan *s, struct http_request *r)
 {
-	static const struct {
-		const char *name;
-		enum http_method method;
-	} known[] = {
-		{ "POST", HTTP_POST }, { "GET", HTTP_GET },	  { "HEAD", HTTP_HEAD },
-		{ "PUT", HTTP_PUT },   { "DELETE", HTTP_DELETE }, { "OPTIONS", HTTP_OPTIONS },
-	};
 	const uint8_t *start = s->p;
-	size_t i;
 
 	while (s->p < s->end && *s->p >= 'A' && *s->p <= 'Z')
 		s->p++;
@@ -154,11 +162,8 @@ static enum http_result parse_method(struct http_parser *ps, struct scan *s, str
 	if (*s->p != ' ' || s->p == start)
 		return bad(ps, 400, "Bad method");
 	s->p++;
-	r->method = HTTP_OTHER;
-	for (i = 0; i < ARRAY_LEN(known); i++)
-		if (slice_is(r->method_text, known[i].name))
-			r->method = known[i].method;
-	if (slice_is(r->method_text, "CONNECT"))
+	r->method = method_of(r->method_text);
+	if (r->method == HTTP_OTHER && slice_is(r->method_text, "CONNECT"))
 		return bad(ps, 501, "Unknown method");
 	return HTTP_DONE;
 }
@@ -337,25 +342,29 @@ static enum http_result on_header(struct http_parser *ps, struct http_request *r
 }
 
 /* field-line := token ':' value CRLF; the line's first byte exists and is no CR. */
-static enum http_result parse_field(struct http_parser *ps, struct scan *s, struct http_header *h)
+static inline enum http_result parse_field(struct http_parser *ps, struct scan *s, struct http_header *h)
 {
-	const uint8_t *start = s->p, *end;
+	const uint8_t *p = s->p, *end = s->end, *start = p;
 
-	while (s->p < s->end && class[*s->p] & TOKEN)
-		s->p++;
-	if (s->p == s->end)
+	while (p < end && class[*p] & TOKEN)
+		p++;
+	if (p == end)
 		return HTTP_MORE;
-	if (*s->p != ':' || s->p == start)
+	if (*p != ':' || p == start)
 		return bad(ps, 400, "Bad header name");
-	h->name = slice_of(start, (size_t)(s->p - start));
-	s->p++;
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
-		s->p++;
-	start = s->p;
-	end = s->p = value_end(s->p, s->end);
-	while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	h->value = slice_of(start, (size_t)(end - start));
+	h->name = slice_of(start, (size_t)(p - start));
+	p++;
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	start = p;
+	s->p = p = value_end(p, end);
+	while (p > start && (p[-1] == ' ' || p[-1] == '\t'))
+		p--;
+	h->value = slice_of(start, (size_t)(p - start));
+	if (end - s->p >= 2 && s->p[0] == '\r' && s->p[1] == '\n') {
+		s->p += 2;
+		return HTTP_DONE;
+	}
 	return line_end(ps, s);
 }
 
