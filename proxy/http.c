@@ -13,12 +13,12 @@
 #include "proxy/http.h"
 
 #define METHOD_MAX 24
-#define CHUNK_LINE_MAX 256	/* a chunk's size with its extensions */
+#define CHUNK_LINE_MAX 256 /* a chunk's size with its extensions */
 #define TRAILER_MAX 8192
 
 enum phase {
-	PHASE_HEAD,	/* 0: a zeroed parser starts here */
-	PHASE_LENGTH,	/* body of known length; http_total() knows this number */
+	PHASE_HEAD,   /* 0: a zeroed parser starts here */
+	PHASE_LENGTH, /* body of known length; http_total() knows this number */
 	PHASE_CHUNK_SIZE,
 	PHASE_CHUNK_DATA,
 	PHASE_CHUNK_END,
@@ -26,8 +26,8 @@ enum phase {
 };
 
 enum {
-	TOKEN = 1,	/* header names */
-	HOST = 2,	/* host names, addresses, ports; no user, no list */
+	TOKEN = 1, /* header names */
+	HOST = 2,  /* host names, addresses, ports; no user, no list */
 };
 
 static const uint8_t class[256] = {
@@ -75,7 +75,8 @@ static inline const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
 
 	for (; end - p >= 16; p += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i control = _mm_andnot_si128(_mm_cmpeq_epi8(v, tab), _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
+		__m128i control =
+			_mm_andnot_si128(_mm_cmpeq_epi8(v, tab), _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
 		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(v, del)));
 
 		if (mask)
@@ -102,7 +103,7 @@ static const uint8_t *target_end(const uint8_t *p, const uint8_t *end)
 			return p + __builtin_ctz(mask);
 	}
 #endif
-	while (p < end && *p > 0x20 && *p != 0x7f)
+	while (p<end && * p> 0x20 && *p != 0x7f)
 		p++;
 	return p;
 }
@@ -268,7 +269,7 @@ static enum http_result on_length(struct http_parser *ps, struct framing *f, str
 		if (v.p[i] < '0' || v.p[i] > '9')
 			return bad(ps, 400, "Bad Content-Length");
 		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, v.p[i] - '0', &n))
-			n = SIZE_MAX / 100;	/* refused as too large; still only digits may follow */
+			n = SIZE_MAX / 100; /* refused as too large; still only digits may follow */
 	}
 	f->has_length = true;
 	f->length = n;
@@ -407,8 +408,9 @@ static enum http_result judge_head(struct http_parser *ps, const struct http_lim
 }
 
 /* Reads the head in buf[0..len) anew; *head_len is set on HTTP_DONE. */
-static enum http_result parse_head(struct http_parser *ps, const struct http_limits *limits, const uint8_t *buf,
-				   size_t len, struct http_request *r, struct framing *f, size_t *head_len)
+static enum http_result parse_head(struct http_parser *ps, const struct http_limits *limits,
+				   const uint8_t *buf, size_t len, struct http_request *r, struct framing *f,
+				   size_t *head_len)
 {
 	struct scan s = { .p = buf, .end = buf + (len < limits->head_max ? len : limits->head_max) };
 	enum http_result res;
@@ -481,11 +483,12 @@ static int hex_value(uint8_t c)
 }
 
 /* chunk-size := 1*16HEX [";" anything printable] CRLF */
-static enum http_result chunk_size(struct http_parser *ps, const struct http_limits *limits, const uint8_t *buf,
-				   size_t len)
+static enum http_result chunk_size(struct http_parser *ps, const struct http_limits *limits,
+				   const uint8_t *buf, size_t len)
 {
 	size_t left = len - ps->at, size = 0, i;
-	const uint8_t *line = buf + ps->at, *lf = memchr(line, '\n', left < CHUNK_LINE_MAX ? left : CHUNK_LINE_MAX);
+	const uint8_t *line = buf + ps->at,
+		      *lf = memchr(line, '\n', left < CHUNK_LINE_MAX ? left : CHUNK_LINE_MAX);
 
 	if (!lf)
 		return left < CHUNK_LINE_MAX ? HTTP_MORE : bad(ps, 400, "Bad chunk size");
@@ -534,8 +537,9 @@ static enum http_result chunk_end(struct http_parser *ps, const uint8_t *buf, si
 /* Trailers are checked like headers and dropped; none may speak about framing. */
 static enum http_result trailer(struct http_parser *ps, const uint8_t *buf, size_t len, bool *last)
 {
-	static const char *const forbidden[] = { "content-length", "transfer-encoding", "host", "connection",
-						 "expect", "trailer", "upgrade" };
+	static const char *const forbidden[] = {
+		"content-length", "transfer-encoding", "host", "connection", "expect", "trailer", "upgrade"
+	};
 	struct scan s = { .p = buf + ps->at, .end = buf + len };
 	struct http_header h;
 	enum http_result res;
@@ -593,8 +597,8 @@ static enum http_result parse_chunks(struct http_parser *ps, const struct http_l
 	return res;
 }
 
-enum http_result http_parse(struct http_parser *ps, const struct http_limits *limits, uint8_t *buf, size_t *len,
-			    struct http_request *request, size_t *consumed)
+enum http_result http_parse(struct http_parser *ps, const struct http_limits *limits, uint8_t *buf,
+			    size_t *len, struct http_request *request, size_t *consumed)
 {
 	struct framing f = { 0 };
 	bool head_read = false;
@@ -624,7 +628,7 @@ enum http_result http_parse(struct http_parser *ps, const struct http_limits *li
 		*consumed = ps->at;
 	}
 	if (!head_read && parse_head(ps, limits, buf, ps->head_len, request, &f, &head_len) != HTTP_DONE)
-		return bad(ps, 400, "Bad request");	/* the bytes changed under us */
+		return bad(ps, 400, "Bad request"); /* the bytes changed under us */
 	request->body = slice_of(buf + ps->head_len, ps->body_len);
 	*ps = (struct http_parser){ 0 };
 	return HTTP_DONE;

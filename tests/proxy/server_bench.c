@@ -16,8 +16,9 @@
 
 #include "proxy/server.h"
 
-static const char answer[] = "{\"name\":\"k1\",\"versionName\":\"EK\",\"material\":\"AAECAwQFBgcICQoLDA0ODw\","
-			     "\"padding\":\"0123456789012345\"}  ";
+static const char answer[] =
+	"{\"name\":\"k1\",\"versionName\":\"EK\",\"material\":\"AAECAwQFBgcICQoLDA0ODw\","
+	"\"padding\":\"0123456789012345\"}  ";
 static clockid_t worker_clock;
 
 static uint64_t now_ns(clockid_t id)
@@ -67,7 +68,8 @@ static void parser_alone(void)
 		sum += r.header_count;
 	}
 	t = now_ns(CLOCK_PROCESS_CPUTIME_ID) - t;
-	printf("parser alone: %zu bytes, %.0f ns (%zu headers)\n", sizeof(text) - 1, (double)t / (double)n, sum / n);
+	printf("parser alone: %zu bytes, %.0f ns (%zu headers)\n", sizeof(text) - 1, (double)t / (double)n,
+	       sum / n);
 }
 
 static void write_script(const char *path)
@@ -95,8 +97,8 @@ static void load(uint16_t port, const char *seconds, const char *connections)
 	snprintf(time, sizeof(time), "%ss", seconds);
 	pid = fork();
 	if (pid == 0) {
-		execlp("taskset", "taskset", "-c", "1", "wrk", "-t1", "-c", connections, "-d", time, "--latency", "-s",
-		       script, url, (char *)NULL);
+		execlp("taskset", "taskset", "-c", "1", "wrk", "-t1", "-c", connections, "-d", time,
+		       "--latency", "-s", script, url, (char *)NULL);
 		fprintf(stderr, "taskset and wrk are needed\n");
 		_exit(127);
 	}
@@ -110,7 +112,9 @@ int main(int argc, char **argv)
 	bool serve = argc > 2 && strcmp(argv[1], "serve") == 0;
 	char address[32], why[128];
 	const char *listen[] = { address };
-	struct server_config config = { .listen = listen, .listen_count = 1, .workers = 1, .pin = true, .ops = &ops };
+	struct server_config config = {
+		.listen = listen, .listen_count = 1, .workers = 1, .pin = true, .ops = &ops
+	};
 	struct server *s;
 	struct server_stats stats;
 	uint64_t cpu;
@@ -136,8 +140,8 @@ int main(int argc, char **argv)
 	cpu = now_ns(worker_clock) - cpu;
 	stats = server_stats(s);
 	if (stats.requests)
-		printf("worker: %.2f us CPU per request, %lu requests\n", (double)cpu / 1000 / (double)stats.requests,
-		       (unsigned long)stats.requests);
+		printf("worker: %.2f us CPU per request, %lu requests\n",
+		       (double)cpu / 1000 / (double)stats.requests, (unsigned long)stats.requests);
 	server_free(s);
 	return 0;
 }

@@ -29,8 +29,8 @@ struct held {
 
 struct state {
 	unsigned worker;
-	struct held *batch;	/* replied to in turn() */
-	struct held *parked;	/* replied to when woken */
+	struct held *batch;  /* replied to in turn() */
+	struct held *parked; /* replied to when woken */
 	unsigned batched;
 };
 
@@ -176,8 +176,9 @@ static void serve(unsigned workers, struct server_limits limits)
 		big = malloc(BIG);
 	memset(big, 'b', BIG);
 	parked = closed = stops = released = largest_batch = seen_workers = 0;
-	config = (struct server_config){ .listen = local, .listen_count = 1, .limits = limits,
-					 .workers = workers, .ops = &ops };
+	config = (struct server_config){
+		.listen = local, .listen_count = 1, .limits = limits, .workers = workers, .ops = &ops
+	};
 	EXPECT(server_create(&config, &srv, why, sizeof(why)) == RC_OK);
 	EXPECT(server_run(srv) == RC_OK);
 }
@@ -235,10 +236,10 @@ static bool send_text(int fd, const char *text)
 }
 
 struct answer {
-	int status;		/* 0: the connection ended instead */
+	int status; /* 0: the connection ended instead */
 	char head[4096];
-	char body[1024];	/* the beginning */
-	size_t len;		/* of the body as received */
+	char body[1024]; /* the beginning */
+	size_t len;      /* of the body as received */
 };
 
 static const char *field(const struct answer *a, const char *name)
@@ -279,7 +280,8 @@ static struct answer receive(int fd, bool bodyless)
 			return (struct answer){ 0 };
 		if (a.len < sizeof(a.body) - 1)
 			memcpy(a.body + a.len, chunk,
-			       (size_t)k < sizeof(a.body) - 1 - a.len ? (size_t)k : sizeof(a.body) - 1 - a.len);
+			       (size_t)k < sizeof(a.body) - 1 - a.len ? (size_t)k :
+									sizeof(a.body) - 1 - a.len);
 		a.len += (size_t)k;
 	}
 	return a;
@@ -683,8 +685,10 @@ TEST(an_endless_pipeline_without_reading_is_held_back)
 
 TEST(garbage_does_not_stop_the_server)
 {
-	static const char *const good[] = { "POST /x HTTP/1.1\r\n", HOST, "Content-Length: 5\r\n",
-					    "Transfer-Encoding: chunked\r\n", "\r\n", "5\r\nhello\r\n0\r\n\r\n" };
+	static const char *const good[] = {
+		"POST /x HTTP/1.1\r\n",           HOST,   "Content-Length: 5\r\n",
+		"Transfer-Encoding: chunked\r\n", "\r\n", "5\r\nhello\r\n0\r\n\r\n"
+	};
 	unsigned seed = 7, i, k, n;
 	uint8_t junk[256];
 	int fd;
@@ -937,23 +941,27 @@ TEST(stopping_under_load_loses_nothing_of_ours)
 
 TEST(bad_configurations_are_refused)
 {
-	static const char *const bad[] = { "",	       "9600",	     "host",	     "::1:9600",   "[::1:9600", "[]:9600",
-					   "[::1]",    "1.2.3.4:",   "1.2.3.4:x",    "a:70000",	   "a:-1",
-					   "127.0.0.1:99999", "1.2.3.4.5:1" };
+	static const char *const bad[] = {
+		"",         "9600",      "host",    "::1:9600", "[::1:9600",       "[]:9600",    "[::1]",
+		"1.2.3.4:", "1.2.3.4:x", "a:70000", "a:-1",     "127.0.0.1:99999", "1.2.3.4.5:1"
+	};
 	static const char *const ok_address[] = { "127.0.0.1:0" };
 	char why[128];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
-		config = (struct server_config){ .listen = &bad[i], .listen_count = 1, .ops = &ops, .workers = 1 };
+		config = (struct server_config){
+			.listen = &bad[i], .listen_count = 1, .ops = &ops, .workers = 1
+		};
 		why[0] = '\0';
 		EXPECT(server_create(&config, &srv, why, sizeof(why)) == RC_BAD_INPUT);
 		EXPECT(why[0]);
 	}
 	config = (struct server_config){ .ops = &ops, .workers = 1 };
 	EXPECT(server_create(&config, &srv, why, sizeof(why)) == RC_BAD_INPUT);
-	config = (struct server_config){ .listen = ok_address, .listen_count = 1, .ops = &ops, .workers = 1,
-					 .headers = "X: y" };
+	config = (struct server_config){
+		.listen = ok_address, .listen_count = 1, .ops = &ops, .workers = 1, .headers = "X: y"
+	};
 	EXPECT(server_create(&config, &srv, why, sizeof(why)) == RC_BAD_INPUT);
 	srv = NULL;
 }
@@ -981,10 +989,13 @@ TEST(ipv6_is_served_where_there_is_any)
 	int fd;
 
 	stops = 0;
-	config = (struct server_config){ .listen = six, .listen_count = 1, .ops = &ops, .workers = 1,
+	config = (struct server_config){ .listen = six,
+					 .listen_count = 1,
+					 .ops = &ops,
+					 .workers = 1,
 					 .headers = "X-Frame-Options: SAMEORIGIN\r\n" };
 	if (server_create(&config, &srv, why, sizeof(why)) != RC_OK)
-		skip();	/* no IPv6 here */
+		skip(); /* no IPv6 here */
 	EXPECT(server_run(srv) == RC_OK);
 	a.sin6_port = htons(server_port(srv, 0));
 	fd = socket(AF_INET6, SOCK_STREAM, 0);
