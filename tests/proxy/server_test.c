@@ -1004,3 +1004,69 @@ TEST(ipv6_is_served_where_there_is_any)
 	close(fd);
 	finish();
 }
+
+static atomic_uint ticks;
+
+static void tell_peer(void *w, struct server_conn *c, const struct http_request *r)
+{
+	char text[80];
+	void **user = server_conn_user(c);
+	uint8_t *scratch = server_conn_scratch(c);
+
+	(void)w;
+	(void)r;
+	EXPECT((uintptr_t)scratch % 16 == 0 && *user == (scratch[SERVER_SCRATCH - 1] ? scratch : NULL));
+	snprintf(text, sizeof(text), "%s %u %u", server_conn_peer(c), server_conn_peer_port(c),
+		 scratch[SERVER_SCRATCH - 1]++);
+	*user = scratch;
+	server_reply(c, &(struct reply){ .status = 299, .body = slice_str(text) });
+}
+
+static void own_error(void *w, unsigned status, const char *text, struct outbuf *body)
+{
+	EXPECT(w == &ticks && text[0]);
+	outbuf_printf(body, "[%u]", status);
+}
+
+static void count_turn(void *w)
+{
+	EXPECT(w == &ticks);
+	ticks++;
+}
+
+TEST(a_handler_knows_its_client_and_may_word_the_errors)
+{
+	static const struct server_ops other = { .request = tell_peer,
+						 .error = own_error,
+						 .turn = count_turn };
+	struct sockaddr_in me;
+	socklen_t len = sizeof(me);
+	char why[128], want[64];
+	struct answer a;
+	int fd, i;
+
+	ticks = 0;
+	config = (struct server_config){ .listen = local,
+					 .listen_count = 1,
+					 .ops = &other,
+					 .workers = 1,
+					 .pin = true,
+					 .tick_ms = 1,
+					 .ctx = &ticks };
+	EXPECT(server_create(&config, &srv, why, sizeof(why)) == RC_OK);
+	EXPECT(server_run(srv) == RC_OK);
+	fd = dial();
+	EXPECT(getsockname(fd, (struct sockaddr *)&me, &len) == 0);
+	for (i = 0; i < 3; i++) {
+		a = ask(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+		snprintf(want, sizeof(want), "127.0.0.1 %u %d", ntohs(me.sin_port), i);
+		EXPECT_STR(a.body, want);
+		EXPECT(strncmp(a.head, "HTTP/1.1 299 Unknown\r\n", 22) == 0);
+	}
+	a = ask(fd, "GET / HTTP/7.1\r\n" HOST "\r\n");
+	EXPECT(a.status == 505 && strcmp(a.body, "[505]") == 0);
+	EXPECT(ended(fd));
+	wait_for(&ticks, 20);
+	server_free(srv);
+	srv = NULL;
+}
