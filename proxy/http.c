@@ -13,12 +13,12 @@
 #include "proxy/http.h"
 
 #define METHOD_MAX 24
-#define CHUNK_LINE_MAX 256	/* a chunk's size with its extensions */
+#define CHUNK_LINE_MAX 256 /* a chunk's size with its extensions */
 #define TRAILER_MAX 8192
 
 enum phase {
-	PHASE_HEAD,	/* 0: a zeroed parser starts here */
-	PHASE_LENGTH,	/* body of known length; http_total() knows this number */
+	PHASE_HEAD,   /* 0: a zeroed parser starts here */
+	PHASE_LENGTH, /* body of known length; http_total() knows this number */
 	PHASE_CHUNK_SIZE,
 	PHASE_CHUNK_DATA,
 	PHASE_CHUNK_END,
@@ -26,8 +26,8 @@ enum phase {
 };
 
 enum {
-	TOKEN = 1,	/* header names */
-	HOST = 2,	/* host names, addresses, ports; no user, no list */
+	TOKEN = 1, /* header names */
+	HOST = 2,  /* host names, addresses, ports; no user, no list */
 };
 
 static const uint8_t class[256] = {
@@ -68,14 +68,15 @@ static enum http_result bad(struct http_parser *ps, uint16_t status, const char 
 }
 
 /* The first byte at or behind p that may not stand in a header's value: control bytes but for the tab. */
-static const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
+static inline const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
 {
 #ifdef __SSE2__
 	const __m128i low = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
 
 	for (; end - p >= 16; p += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i control = _mm_andnot_si128(_mm_cmpeq_epi8(v, tab), _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
+		__m128i control =
+			_mm_andnot_si128(_mm_cmpeq_epi8(v, tab), _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
 		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_cmpeq_epi8(v, del)));
 
 		if (mask)
@@ -102,7 +103,7 @@ static const uint8_t *target_end(const uint8_t *p, const uint8_t *end)
 			return p + __builtin_ctz(mask);
 	}
 #endif
-	while (p < end && *p > 0x20 && *p != 0x7f)
+	while (p<end && * p> 0x20 && *p != 0x7f)
 		p++;
 	return p;
 }
@@ -132,17 +133,25 @@ static enum http_result line_end(struct http_parser *ps, struct scan *s)
 	return HTTP_DONE;
 }
 
+static enum http_method method_of(struct slice s)
+{
+	switch (s.len) {
+	case 3:
+		return slice_is(s, "GET") ? HTTP_GET : slice_is(s, "PUT") ? HTTP_PUT : HTTP_OTHER;
+	case 4:
+		return slice_is(s, "POST") ? HTTP_POST : slice_is(s, "HEAD") ? HTTP_HEAD : HTTP_OTHER;
+	case 6:
+		return slice_is(s, "DELETE") ? HTTP_DELETE : HTTP_OTHER;
+	case 7:
+		return slice_is(s, "OPTIONS") ? HTTP_OPTIONS : HTTP_OTHER;
+	default:
+		return HTTP_OTHER;
+	}
+}
+
 static enum http_result parse_method(struct http_parser *ps, struct scan *s, struct http_request *r)
 {
-	static const struct {
-		const char *name;
-		enum http_method method;
-	} known[] = {
-		{ "POST", HTTP_POST }, { "GET", HTTP_GET },	  { "HEAD", HTTP_HEAD },
-		{ "PUT", HTTP_PUT },   { "DELETE", HTTP_DELETE }, { "OPTIONS", HTTP_OPTIONS },
-	};
 	const uint8_t *start = s->p;
-	size_t i;
 
 	while (s->p < s->end && *s->p >= 'A' && *s->p <= 'Z')
 		s->p++;
@@ -154,11 +163,8 @@ static enum http_result parse_method(struct http_parser *ps, struct scan *s, str
 	if (*s->p != ' ' || s->p == start)
 		return bad(ps, 400, "Bad method");
 	s->p++;
-	r->method = HTTP_OTHER;
-	for (i = 0; i < ARRAY_LEN(known); i++)
-		if (slice_is(r->method_text, known[i].name))
-			r->method = known[i].method;
-	if (slice_is(r->method_text, "CONNECT"))
+	r->method = method_of(r->method_text);
+	if (r->method == HTTP_OTHER && slice_is(r->method_text, "CONNECT"))
 		return bad(ps, 501, "Unknown method");
 	return HTTP_DONE;
 }
@@ -263,7 +269,7 @@ static enum http_result on_length(struct http_parser *ps, struct framing *f, str
 		if (v.p[i] < '0' || v.p[i] > '9')
 			return bad(ps, 400, "Bad Content-Length");
 		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, v.p[i] - '0', &n))
-			n = SIZE_MAX / 100;	/* refused as too large; still only digits may follow */
+			n = SIZE_MAX / 100; /* refused as too large; still only digits may follow */
 	}
 	f->has_length = true;
 	f->length = n;
@@ -337,25 +343,29 @@ static enum http_result on_header(struct http_parser *ps, struct http_request *r
 }
 
 /* field-line := token ':' value CRLF; the line's first byte exists and is no CR. */
-static enum http_result parse_field(struct http_parser *ps, struct scan *s, struct http_header *h)
+static inline enum http_result parse_field(struct http_parser *ps, struct scan *s, struct http_header *h)
 {
-	const uint8_t *start = s->p, *end;
+	const uint8_t *p = s->p, *end = s->end, *start = p;
 
-	while (s->p < s->end && class[*s->p] & TOKEN)
-		s->p++;
-	if (s->p == s->end)
+	while (p < end && class[*p] & TOKEN)
+		p++;
+	if (p == end)
 		return HTTP_MORE;
-	if (*s->p != ':' || s->p == start)
+	if (*p != ':' || p == start)
 		return bad(ps, 400, "Bad header name");
-	h->name = slice_of(start, (size_t)(s->p - start));
-	s->p++;
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
-		s->p++;
-	start = s->p;
-	end = s->p = value_end(s->p, s->end);
-	while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	h->value = slice_of(start, (size_t)(end - start));
+	h->name = slice_of(start, (size_t)(p - start));
+	p++;
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	start = p;
+	s->p = p = value_end(p, end);
+	while (p > start && (p[-1] == ' ' || p[-1] == '\t'))
+		p--;
+	h->value = slice_of(start, (size_t)(p - start));
+	if (end - s->p >= 2 && s->p[0] == '\r' && s->p[1] == '\n') {
+		s->p += 2;
+		return HTTP_DONE;
+	}
 	return line_end(ps, s);
 }
 
@@ -398,8 +408,9 @@ static enum http_result judge_head(struct http_parser *ps, const struct http_lim
 }
 
 /* Reads the head in buf[0..len) anew; *head_len is set on HTTP_DONE. */
-static enum http_result parse_head(struct http_parser *ps, const struct http_limits *limits, const uint8_t *buf,
-				   size_t len, struct http_request *r, struct framing *f, size_t *head_len)
+static enum http_result parse_head(struct http_parser *ps, const struct http_limits *limits,
+				   const uint8_t *buf, size_t len, struct http_request *r, struct framing *f,
+				   size_t *head_len)
 {
 	struct scan s = { .p = buf, .end = buf + (len < limits->head_max ? len : limits->head_max) };
 	enum http_result res;
@@ -472,11 +483,12 @@ static int hex_value(uint8_t c)
 }
 
 /* chunk-size := 1*16HEX [";" anything printable] CRLF */
-static enum http_result chunk_size(struct http_parser *ps, const struct http_limits *limits, const uint8_t *buf,
-				   size_t len)
+static enum http_result chunk_size(struct http_parser *ps, const struct http_limits *limits,
+				   const uint8_t *buf, size_t len)
 {
 	size_t left = len - ps->at, size = 0, i;
-	const uint8_t *line = buf + ps->at, *lf = memchr(line, '\n', left < CHUNK_LINE_MAX ? left : CHUNK_LINE_MAX);
+	const uint8_t *line = buf + ps->at,
+		      *lf = memchr(line, '\n', left < CHUNK_LINE_MAX ? left : CHUNK_LINE_MAX);
 
 	if (!lf)
 		return left < CHUNK_LINE_MAX ? HTTP_MORE : bad(ps, 400, "Bad chunk size");
@@ -525,8 +537,9 @@ static enum http_result chunk_end(struct http_parser *ps, const uint8_t *buf, si
 /* Trailers are checked like headers and dropped; none may speak about framing. */
 static enum http_result trailer(struct http_parser *ps, const uint8_t *buf, size_t len, bool *last)
 {
-	static const char *const forbidden[] = { "content-length", "transfer-encoding", "host", "connection",
-						 "expect", "trailer", "upgrade" };
+	static const char *const forbidden[] = {
+		"content-length", "transfer-encoding", "host", "connection", "expect", "trailer", "upgrade"
+	};
 	struct scan s = { .p = buf + ps->at, .end = buf + len };
 	struct http_header h;
 	enum http_result res;
@@ -584,8 +597,8 @@ static enum http_result parse_chunks(struct http_parser *ps, const struct http_l
 	return res;
 }
 
-enum http_result http_parse(struct http_parser *ps, const struct http_limits *limits, uint8_t *buf, size_t *len,
-			    struct http_request *request, size_t *consumed)
+enum http_result http_parse(struct http_parser *ps, const struct http_limits *limits, uint8_t *buf,
+			    size_t *len, struct http_request *request, size_t *consumed)
 {
 	struct framing f = { 0 };
 	bool head_read = false;
@@ -615,7 +628,7 @@ enum http_result http_parse(struct http_parser *ps, const struct http_limits *li
 		*consumed = ps->at;
 	}
 	if (!head_read && parse_head(ps, limits, buf, ps->head_len, request, &f, &head_len) != HTTP_DONE)
-		return bad(ps, 400, "Bad request");	/* the bytes changed under us */
+		return bad(ps, 400, "Bad request"); /* the bytes changed under us */
 	request->body = slice_of(buf + ps->head_len, ps->body_len);
 	*ps = (struct http_parser){ 0 };
 	return HTTP_DONE;

@@ -43,7 +43,8 @@ static bool same_request(const struct http_request *a, const struct http_request
 }
 
 /* Feeds the bytes in pieces; the buffer is exactly as large as what is in it and moves each time. */
-static void in_pieces(const uint8_t *data, size_t size, size_t step, const struct http_request *want, size_t used)
+static void in_pieces(const uint8_t *data, size_t size, size_t step, const struct http_request *want,
+		      size_t used)
 {
 	struct http_parser ps = { 0 };
 	static struct http_request r;
@@ -110,8 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		in_pieces(data, size, step, res == HTTP_DONE ? &r : NULL, used);
 #ifdef HAVE_HTTP_PARSER
 	if (res == HTTP_DONE && oracle_can_judge(&r))
-		http_oracle_check(data, used,
-				  &(struct http_seen){ r.minor, r.method_text, r.target, r.path, r.query, r.body });
+		http_oracle_check(
+			data, used,
+			&(struct http_seen){ r.minor, r.method_text, r.target, r.path, r.query, r.body });
 #endif
 	free(buf);
 	return 0;

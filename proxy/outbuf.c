@@ -96,13 +96,13 @@ static size_t utf8_len(const uint8_t *p, size_t left, size_t *skip)
 		return 0;
 	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
 	if (p[0] == 0xe0)
-		low = 0xa0;	/* overlong */
+		low = 0xa0; /* overlong */
 	if (p[0] == 0xed)
-		high = 0x9f;	/* surrogates */
+		high = 0x9f; /* surrogates */
 	if (p[0] == 0xf0)
-		low = 0x90;	/* overlong */
+		low = 0x90; /* overlong */
 	if (p[0] == 0xf4)
-		high = 0x8f;	/* above U+10FFFF */
+		high = 0x8f; /* above U+10FFFF */
 	for (i = 1; i < n; i++) {
 		if (i >= left || p[i] < low || p[i] > high) {
 			*skip = i;

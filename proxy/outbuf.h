@@ -14,10 +14,10 @@
 #include "base/base.h"
 
 struct outbuf {
-	uint8_t *p;	/* NULL until the first byte */
-	size_t len;	/* bytes written */
-	size_t room;	/* bytes allocated */
-	size_t max;	/* never hold more bytes than this; 0: no limit */
+	uint8_t *p;  /* NULL until the first byte */
+	size_t len;  /* bytes written */
+	size_t room; /* bytes allocated */
+	size_t max;  /* never hold more bytes than this; 0: no limit */
 	bool failed;
 };
 

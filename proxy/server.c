@@ -76,7 +76,8 @@ static bool split_address(const char *text, char *host, size_t host_room, const 
 /* Options set here are inherited by every accepted connection, at no cost. */
 static int listen_on(const struct addrinfo *a, unsigned backlog)
 {
-	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), on = 1, e;
+	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), on = 1,
+	    e;
 
 	if (fd < 0)
 		return -1;
@@ -97,7 +98,8 @@ static int listen_on(const struct addrinfo *a, unsigned backlog)
 static enum rc add_listeners(struct server *s, size_t index, char *why, size_t why_len)
 {
 	const char *text = s->config->listen[index], *port;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list, *a;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+			*list, *a;
 	char host[256];
 	int e;
 
@@ -117,7 +119,8 @@ static enum rc add_listeners(struct server *s, size_t index, char *why, size_t w
 	freeaddrinfo(list);
 	if (!a)
 		return RC_OK;
-	return say(why, why_len, RC_MACHINE, text, s->listeners < LISTEN_MAX ? strerror(e) : "too many addresses");
+	return say(why, why_len, RC_MACHINE, text,
+		   s->listeners < LISTEN_MAX ? strerror(e) : "too many addresses");
 }
 
 static unsigned cpu_count(void)
@@ -243,6 +246,8 @@ void server_stop(struct server *s, unsigned deadline_ms)
 			pthread_join(s->worker[i].thread, NULL);
 		s->worker[i].started = false;
 	}
+	for (i = 0; i < s->workers; i++)
+		server_worker_drop(&s->worker[i]);
 	/* Only now: clients that still came are not refused by a socket that nobody listens to. */
 	for (i = 0; i < s->listeners; i++)
 		close(s->listener[i].fd);
@@ -269,7 +274,8 @@ uint16_t server_port(const struct server *s, size_t n)
 	size_t i;
 
 	for (i = 0; i < s->listeners; i++) {
-		if (s->listener[i].index != n || getsockname(s->listener[i].fd, (struct sockaddr *)&a, &len) != 0)
+		if (s->listener[i].index != n ||
+		    getsockname(s->listener[i].fd, (struct sockaddr *)&a, &len) != 0)
 			continue;
 		return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port :
 						       ((struct sockaddr_in *)&a)->sin_port);

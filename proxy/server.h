@@ -49,25 +49,25 @@ struct server_ops {
 
 /* Zero means the default in brackets. */
 struct server_limits {
-	struct http_limits http;	/* [64 KiB], [16 MiB] */
-	unsigned connections;		/* of all workers; 503 to those above [10000] */
-	unsigned head_ms;		/* from a request's first byte to its last header [20 s] */
-	unsigned body_ms;		/* from there to the end of its body [60 s] */
-	unsigned idle_ms;		/* between requests [60 s] */
-	unsigned write_ms;		/* to take the next 64 KiB of a reply [30 s] */
-	unsigned linger_ms;		/* reading on after an early refusal, so that it is seen [2 s] */
-	unsigned backlog;		/* connections not accepted yet, for each address [500] */
-	size_t memory_max;		/* bytes all large requests together may occupy; 503 [512 MiB] */
+	struct http_limits http; /* [64 KiB], [16 MiB] */
+	unsigned connections;    /* of all workers; 503 to those above [10000] */
+	unsigned head_ms;        /* from a request's first byte to its last header [20 s] */
+	unsigned body_ms;        /* from there to the end of its body [60 s] */
+	unsigned idle_ms;        /* between requests [60 s] */
+	unsigned write_ms;       /* to take the next 64 KiB of a reply [30 s] */
+	unsigned linger_ms;      /* reading on after an early refusal, so that it is seen [2 s] */
+	unsigned backlog;        /* connections not accepted yet, for each address [500] */
+	size_t memory_max;       /* bytes all large requests together may occupy; 503 [512 MiB] */
 };
 
 struct server_config {
-	const char *const *listen;	/* "HOST:PORT"; "[::1]:9600"; ":9600" and "*:9600" are 0.0.0.0 */
+	const char *const *listen; /* "HOST:PORT"; "[::1]:9600"; ":9600" and "*:9600" are 0.0.0.0 */
 	size_t listen_count;
 	struct server_limits limits;
-	unsigned workers;		/* 0: one for each CPU this process may use */
-	bool pin;			/* bind worker n to the nth of those CPUs */
-	unsigned tick_ms;		/* call turn() at least that often; 0: only when something happens */
-	const char *headers;		/* "Name: value\r\n" lines for every reply, or NULL */
+	unsigned workers;    /* 0: one for each CPU this process may use */
+	bool pin;            /* bind worker n to the nth of those CPUs */
+	unsigned tick_ms;    /* call turn() at least that often; 0: only when something happens */
+	const char *headers; /* "Name: value\r\n" lines for every reply, or NULL */
 	const struct server_ops *ops;
 	void *ctx;
 };
@@ -100,12 +100,12 @@ unsigned server_workers(const struct server *s);
 void server_wake(struct server *s, unsigned worker);
 
 struct server_stats {
-	uint64_t accepted;	/* connections, those refused included */
-	uint64_t refused;	/* answered 503 because of a limit */
-	uint64_t open;		/* now */
+	uint64_t accepted; /* connections, those refused included */
+	uint64_t refused;  /* answered 503 because of a limit */
+	uint64_t open;     /* now */
 	uint64_t requests;
-	uint64_t errors;	/* malformed or over a limit */
-	uint64_t timeouts;	/* idle ones not counted */
+	uint64_t errors;   /* malformed or over a limit */
+	uint64_t timeouts; /* idle ones not counted */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 };
@@ -114,12 +114,12 @@ struct server_stats {
 struct server_stats server_stats(const struct server *s);
 
 struct reply {
-	unsigned status;		/* 200 .. 599 */
-	const char *reason;		/* NULL: the usual one. Control characters become spaces */
-	const char *content_type;	/* NULL: none */
-	struct slice headers;		/* further "Name: value\r\n" lines, or empty */
+	unsigned status;          /* 200 .. 599 */
+	const char *reason;       /* NULL: the usual one. Control characters become spaces */
+	const char *content_type; /* NULL: none */
+	struct slice headers;     /* further "Name: value\r\n" lines, or empty */
 	struct slice body;
-	bool close;			/* close the connection behind it */
+	bool close; /* close the connection behind it */
 	/*
 	 * NULL: the body is copied and the caller's memory is free again when server_reply() returns.
 	 * Otherwise the body is sent from where it is and release(arg) is called in this thread when it

@@ -254,9 +254,9 @@ static void all_sent(struct worker *w, struct server_conn *c)
 		return;
 	if (c->timer == TIMER_NONE)
 		timer_set(w, c,
-			  http_in_body(&c->parser)   ? TIMER_BODY :
-			  c->in.end > c->in.start ? TIMER_HEAD :
-						    TIMER_IDLE);
+			  http_in_body(&c->parser) ? TIMER_BODY :
+			  c->in.end > c->in.start  ? TIMER_HEAD :
+						     TIMER_IDLE);
 	if (c->fresh || c->readable)
 		queue_later(w, c);
 }
@@ -353,7 +353,8 @@ static void conn_parse(struct worker *w, struct server_conn *c)
 		conn_kill(w, c);
 		return;
 	}
-	switch (http_parse(&c->parser, &w->server->limits.http, c->in.p + c->in.start, &len, r, &c->consumed)) {
+	switch (http_parse(&c->parser, &w->server->limits.http, c->in.p + c->in.start, &len, r,
+			   &c->consumed)) {
 	case HTTP_BAD:
 		conn_error(w, c, c->parser.status, c->parser.reason);
 		return;
@@ -495,7 +496,7 @@ void server_reply(struct server_conn *c, const struct reply *r)
 		return;
 	}
 	if (r->release && !c->lent.release)
-		r->release(r->arg);	/* nothing of the body is sent */
+		r->release(r->arg); /* nothing of the body is sent */
 	finish_request(w, c);
 	c->state = close ? CONN_CLOSING : CONN_READING;
 	if (!c->running && !close && (c->fresh || c->readable))

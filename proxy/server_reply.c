@@ -12,7 +12,7 @@
 
 static const struct status {
 	unsigned status;
-	const char *reason, *java;	/* class of the exception an error is told as */
+	const char *reason, *java; /* class of the exception an error is told as */
 } statuses[] = {
 	{ 200, "OK", NULL },
 	{ 201, "Created", NULL },
@@ -86,10 +86,11 @@ void reply_date(struct worker *w)
 	snprintf(date, sizeof(date), "%s, %02d %s %d %02d:%02d:%02d GMT", day[t.tm_wday], t.tm_mday,
 		 month[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 	n = snprintf(w->fixed, sizeof(w->fixed),
-		     LINE("Date: %s") LINE("Cache-Control: no-cache") LINE("Expires: %s") LINE("Pragma: no-cache")
-			     LINE("X-Content-Type-Options: nosniff") LINE("X-XSS-Protection: 1; mode=block") "%s",
+		     LINE("Date: %s") LINE("Cache-Control: no-cache") LINE("Expires: %s")
+			     LINE("Pragma: no-cache") LINE("X-Content-Type-Options: nosniff")
+				     LINE("X-XSS-Protection: 1; mode=block") "%s",
 		     date, date, more ? more : "");
-	INVARIANT(n > 0 && (size_t)n < sizeof(w->fixed));	/* server_create() measured `more` */
+	INVARIANT(n > 0 && (size_t)n < sizeof(w->fixed)); /* server_create() measured `more` */
 	w->fixed_len = (size_t)n;
 	w->date_second = now.tv_sec;
 }
@@ -152,7 +153,8 @@ bool reply_write(struct worker *w, struct server_conn *c, const struct reply *r,
 	size_t need = 256 + w->fixed_len, at;
 	uint8_t *start, *p;
 
-	if (__builtin_add_overflow(need, copied, &need) || __builtin_add_overflow(need, r->headers.len, &need) ||
+	if (__builtin_add_overflow(need, copied, &need) ||
+	    __builtin_add_overflow(need, r->headers.len, &need) ||
 	    __builtin_add_overflow(need, reason_len + type_len, &need))
 		return false;
 	if (!c->out.p) {

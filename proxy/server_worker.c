@@ -16,8 +16,8 @@
 
 #include "proxy/server_impl.h"
 
-#define ACCEPT_BATCH 64		/* in one turn, for one address */
-#define ACCEPT_PAUSE_MS 100	/* when the process or the machine has no descriptors left */
+#define ACCEPT_BATCH 64     /* in one turn, for one address */
+#define ACCEPT_PAUSE_MS 100 /* when the process or the machine has no descriptors left */
 
 /* Queues */
 
@@ -523,8 +523,9 @@ void server_worker_wake(struct worker *w, enum wake why)
 	uint64_t one = 1;
 
 	/* Whoever sets the first bit rings; the worker takes all bits at once. */
-	if (__atomic_fetch_or(&w->wake, why, __ATOMIC_ACQ_REL) == 0 && write(w->wakefd, &one, sizeof(one)) < 0)
-		return;	/* the counter is full: it has been ringing for a while */
+	if (__atomic_fetch_or(&w->wake, why, __ATOMIC_ACQ_REL) == 0 &&
+	    write(w->wakefd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it has been ringing for a while */
 }
 
 bool server_worker_init(struct worker *w, struct server *s, unsigned index)
@@ -545,8 +546,8 @@ bool server_worker_init(struct worker *w, struct server *s, unsigned index)
 	return w->epfd >= 0 && w->wakefd >= 0 && epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wakefd, &e) == 0;
 }
 
-/* A worker that ends later than this one may have handed something over in between. */
-static void drop_inbox(struct worker *w)
+/* Workers that ended later than this one may have handed something over in between. */
+void server_worker_drop(struct worker *w)
 {
 	struct server_conn *c, *next;
 
@@ -554,14 +555,14 @@ static void drop_inbox(struct worker *w)
 		next = c->next_run;
 		close(c->fd);
 		free(c);
+		__atomic_fetch_sub(&w->server->open, 1, __ATOMIC_RELAXED);
 	}
+	w->inbox = NULL;
 }
 
 void server_worker_fini(struct worker *w)
 {
 	struct pool_buf *b;
-
-	drop_inbox(w);
 
 	while ((b = w->pool)) {
 		w->pool = b->next;

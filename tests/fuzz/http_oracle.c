@@ -38,7 +38,8 @@ static int on_complete(http_parser *p)
 	return 0;
 }
 
-static struct slice url_part(struct slice target, const struct http_parser_url *u, enum http_parser_url_fields f)
+static struct slice url_part(struct slice target, const struct http_parser_url *u,
+			     enum http_parser_url_fields f)
 {
 	if (!(u->field_set & 1 << f))
 		return slice_of("", 0);
@@ -47,7 +48,8 @@ static struct slice url_part(struct slice target, const struct http_parser_url *
 
 void http_oracle_check(const uint8_t *data, size_t used, const struct http_seen *r)
 {
-	static const http_parser_settings settings = { .on_url = on_url, .on_body = on_body,
+	static const http_parser_settings settings = { .on_url = on_url,
+						       .on_body = on_body,
 						       .on_message_complete = on_complete };
 	static struct heard h;
 	struct http_parser_url u;
@@ -67,7 +69,7 @@ void http_oracle_check(const uint8_t *data, size_t used, const struct http_seen 
 		return;
 	http_parser_url_init(&u);
 	if (http_parser_parse_url((const char *)h.target.p, h.target.len, 0, &u) != 0)
-		return;	/* it is stricter about the host of an absolute target, which we do not use */
+		return; /* it is stricter about the host of an absolute target, which we do not use */
 	INVARIANT(slice_eq(r->path, url_part(h.target, &u, UF_PATH)) ||
 		  (!(u.field_set & 1 << UF_PATH) && slice_is(r->path, "/")));
 	INVARIANT(slice_eq(r->query, url_part(h.target, &u, UF_QUERY)));

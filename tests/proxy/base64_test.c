@@ -93,7 +93,8 @@ TEST(neither_direction_writes_past_its_room)
 		out = test_fence(fill, room);
 		EXPECT(base64_url_encode(slice_of(plain, 32), out, room, &len) == (room >= 43));
 		EXPECT(base64_std_encode(slice_of(plain, 32), out, room, &len) == (room >= 44));
-		EXPECT(base64_decode(slice_str("Zm9vYmFyZm9vYmFyZm9vYmFyZg"), out, room, &len) == (room >= 19));
+		EXPECT(base64_decode(slice_str("Zm9vYmFyZm9vYmFyZm9vYmFyZg"), out, room, &len) ==
+		       (room >= 19));
 		EXPECT(base64_decode(slice_str("Zm 9vYmFyZm9v YmFyZm9vYmFyZm8="), out, room, &len) ==
 		       (room >= 20));
 		test_fence_free(out, room);

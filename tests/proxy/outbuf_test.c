@@ -80,13 +80,16 @@ TEST(json_escapes_what_must_not_stand_in_a_string)
 	JSON_IS("a\"b\\c/d", "\"a\\\"b\\\\c/d\"");
 	JSON_IS("\b\t\n\f\r\x01\x1f\x7f", "\"\\b\\t\\n\\f\\r\\u0001\\u001F\x7f\"");
 	JSON_IS("a\0b", "\"a\\u0000b\"");
-	JSON_IS("schl\xc3\xbcssel \xe2\x82\xac \xf0\x9f\x94\x91", "\"schl\xc3\xbcssel \xe2\x82\xac \xf0\x9f\x94\x91\"");
+	JSON_IS("schl\xc3\xbcssel \xe2\x82\xac \xf0\x9f\x94\x91",
+		"\"schl\xc3\xbcssel \xe2\x82\xac \xf0\x9f\x94\x91\"");
 }
 
 TEST(json_replaces_what_is_not_utf8)
 {
 #define BAD "\xef\xbf\xbd"
-	JSON_IS("a\xff" "b", "\"a" BAD "b\"");
+	JSON_IS("a\xff"
+		"b",
+		"\"a" BAD "b\"");
 	JSON_IS("\x80", "\"" BAD "\"");
 	JSON_IS("\xc0\x80", "\"" BAD BAD "\"");
 	JSON_IS("\xe0\x80\x80", "\"" BAD BAD BAD "\"");
