@@ -124,50 +124,53 @@ MUST_CHECK static bool decimal(struct slice v, uint64_t *out)
 	return true;
 }
 
-/* key=value pairs joined by '&'; unknown or doubled keys are refused: only we write tokens. */
-MUST_CHECK static bool token_parse(struct slice text, struct token *t)
+/*
+ * key=value pairs joined by '&', as other servers that share the secret may write them: in any order,
+ * of a repeated one the last counts, unknown ones mean nothing. e=-1 is a token that does not expire.
+ */
+static enum wire_note token_parse(struct slice text, struct token *t)
 {
-	unsigned seen = 0;
+	bool has_expiry = false;
 
 	memset(t, 0, sizeof(*t));
 	while (text.len) {
 		const uint8_t *amp = memchr(text.p, '&', text.len);
 		size_t n = amp ? (size_t)(amp - text.p) : text.len;
-		struct slice v = slice_of(text.p + 2, n - 2);
-		unsigned bit;
+		const uint8_t *eq = n ? memchr(text.p, '=', n) : NULL;
+		struct slice v;
 
-		if (n < 3 || text.p[1] != '=')
-			return false;
-		bit = 1u << (text.p[0] & 31);
-		if (seen & bit)
-			return false;
-		seen |= bit;
-		switch (text.p[0]) {
-		case 'u':
-			t->user = v;
-			break;
-		case 'p':
-			t->principal = v;
-			break;
-		case 't':
-			t->type = v;
-			break;
-		case 'e':
-			if (!decimal(v, &t->expires))
-				return false;
-			break;
-		case 'i':
-			t->has_inactive = true;
-			if (!decimal(v, &t->inactive))
-				return false;
-			break;
-		default:
-			return false;
-		}
+		if (!eq)
+			return NOTE_TOKEN;
+		v = slice_of(eq + 1, (size_t)(text.p + n - eq - 1));
+		if (eq - text.p == 1)
+			switch (text.p[0]) {
+			case 'u':
+				t->user = v;
+				break;
+			case 'p':
+				t->principal = v;
+				break;
+			case 't':
+				t->type = v;
+				break;
+			case 'e':
+				has_expiry = true;
+				t->expires = UINT64_MAX;
+				if (!slice_is(v, "-1") && !decimal(v, &t->expires))
+					return NOTE_TOKEN;
+				break;
+			case 'i':
+				t->has_inactive = !slice_is(v, "-1");
+				if (t->has_inactive && !decimal(v, &t->inactive))
+					return NOTE_TOKEN;
+				break;
+			default:
+				break;
+			}
 		text.p += n + (amp != NULL);
 		text.len -= n + (amp != NULL);
 	}
-	return t->user.len && t->principal.len && t->type.len && (seen & 1u << ('e' & 31));
+	return t->user.p && t->principal.p && t->type.p && has_expiry ? NOTE_NONE : NOTE_TOKEN_MISSING;
 }
 
 MUST_CHECK static bool split_signature(struct slice cookie, struct slice *text, struct slice *sig)
@@ -183,11 +186,25 @@ MUST_CHECK static bool split_signature(struct slice cookie, struct slice *text, 
 	return false;
 }
 
+/* What may stand in a token and in an audit line. */
+MUST_CHECK static bool user_valid(struct slice u)
+{
+	size_t i;
+
+	if (u.len == 0 || u.len > WIRE_USER_MAX)
+		return false;
+	for (i = 0; i < u.len; i++)
+		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
+			return false;
+	return true;
+}
+
 static enum wire_note cookie_check(struct op *o, struct slice cookie, const struct crypto_mac_key *cur,
 				   const struct crypto_mac_key *old, struct token *t)
 {
 	struct slice text, sig;
 	char expect[SIG_LEN];
+	enum wire_note note;
 	bool good;
 
 	if (cookie.len == 0)
@@ -201,26 +218,16 @@ static enum wire_note cookie_check(struct op *o, struct slice cookie, const stru
 		good = sign(o->w, MAC_SIGN_OLD, old, text, expect) == RC_OK && ct_equal(expect, sig.p, SIG_LEN);
 	if (!good)
 		return NOTE_SIGNATURE;
-	if (!token_parse(text, t))
-		return NOTE_TOKEN;
+	note = token_parse(text, t);
+	if (note == NOTE_NONE && !user_valid(t->user))
+		note = NOTE_TOKEN;
+	if (note != NOTE_NONE)
+		return note;
 	if (!slice_is(t->type, TYPE))
 		return NOTE_TYPE;
 	if (o->now > t->expires || (t->has_inactive && o->now > t->inactive))
 		return NOTE_EXPIRED;
 	return NOTE_NONE;
-}
-
-/* What may stand in a token and in an audit line. */
-MUST_CHECK static bool user_valid(struct slice u)
-{
-	size_t i;
-
-	if (u.len == 0 || u.len > WIRE_USER_MAX)
-		return false;
-	for (i = 0; i < u.len; i++)
-		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
-			return false;
-	return true;
 }
 
 /* expires: of the token to write; idle: its inactivity deadline or 0. */

@@ -185,6 +185,8 @@ enum wire_err op_reencrypt(struct op *o)
 	if (e == E_OK)
 		e = rewrap(o, k, number, m.iv, m.material);
 	if (e == E_OK)
+		sink_str16(&o->out, key_name(k));
+	if (e == E_OK)
 		op_event(o, EVENT_OK, OP_REENCRYPT_EEK, m.has_name ? &m.name : NULL);
 	return e;
 }
