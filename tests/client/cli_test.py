@@ -379,7 +379,8 @@ class Others(Case):
         self.assertEqual(self.json("health"), {"status": "ok", "isolation": "process"})
         self.assertIn("process", self.out("health"))
         self.kms.health = None
-        self.err("health", code=NOT_FOUND)
+        self.assertIn("not SVSM-KMS", self.err("health", code=NOT_FOUND))
+        self.assertIn(("health", "warn"), self.checks())
 
     def checks(self, *args, **kw):
         return {(c["check"], c["level"]) for c in self.json("doctor", *args, **kw)["checks"]}

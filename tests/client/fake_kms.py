@@ -105,7 +105,8 @@ class FakeKms:
             h.close_connection = True
             return
         if path == "/health":
-            return self.answer(h, 200 if self.health else 404, self.health or {})
+            # Hadoop's web server asks for a login, in JSON, before it says that there is no such page.
+            return self.answer(h, *((200, self.health) if self.health else (401, {"status": "401"})))
         user = self.login(h, query)
         if user is None:
             return self.plain(h, 401, "Authentication required", [("WWW-Authenticate", "PseudoAuth"),
