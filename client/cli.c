@@ -99,7 +99,7 @@ int cli_fail(struct cli *c, int code, const char *fmt, ...)
 int cli_fail_kms(struct cli *c, const struct kms *k)
 {
 	print_error(c, kms_error_code(k), kms_error(k));
-	if (kms_error_code(k) == EXIT_CONNECT)
+	if (strncmp(kms_error(k), "cannot connect", 14) == 0)
 		cli_note(c, "is the server running? `svsm-kms serve` starts one; --url says where it is");
 	return kms_error_code(k);
 }

@@ -34,8 +34,9 @@ static void print_opts(const struct opt *o)
 	for (; o && o->kind != OPT_END; o++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : "", o->letter ? o->letter : ' ',
-			 o->letter ? ", " : "   ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : "",
+			 o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name, o->arg ? " " : "",
+			 o->arg ? o->arg : "");
 		printf("  %-30s %s", left, o->help);
 		if (o->values)
 			printf(" [%s]", o->values);
@@ -63,8 +64,8 @@ static void print_wrapped(const char *s)
 
 void help_verb(const struct verb *v)
 {
-	printf("svsm-kms %s%s%s%s\n\n%s.\n", v->name, v->args[0] ? " " : "", v->args, v->opts ? " [OPTIONS]" : "",
-	       v->help);
+	printf("svsm-kms %s%s%s%s\n\n%s.\n", v->name, v->args[0] ? " " : "", v->args,
+	       v->opts ? " [OPTIONS]" : "", v->help);
 	if (v->text)
 		print_wrapped(v->text);
 	if (v->opts) {

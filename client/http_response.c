@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP responses from a server we do not trust; see http_response.h. Nothing is read twice or past its end. */
+/* HTTP responses from a server we do not trust; see http_response.h. Nothing is read past its end. */
 #include "client/http_response.h"
 
 #define CHUNK_DIGITS_MAX 8

@@ -227,7 +227,8 @@ static bool refused(struct kms *k, const struct session_answer *a, const cJSON *
 	if (message)
 		return kms_fail(k, code_of(a->status, message, name), "%s", message);
 	if (type)
-		return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u: %s", a->status, type);
+		return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u: %s", a->status,
+				type);
 	return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u%s%s", a->status,
 			a->reason[0] ? " " : "", a->reason);
 }
@@ -300,7 +301,8 @@ bool kms_call(struct kms *k, const struct kms_request *r, cJSON **doc)
 	if (rc == RC_OK)
 		ok = take_answer(k, r, &a, doc);
 	else
-		ok = kms_fail(k, rc == RC_MACHINE ? EXIT_CONNECT : EXIT_REFUSED, "%s", session_why(k->session));
+		ok = kms_fail(k, rc == RC_MACHINE ? EXIT_CONNECT : EXIT_REFUSED, "%s",
+			      session_why(k->session));
 	buf_free(&a.body);
 	return ok;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connection; see session.h. One deadline per request; no call here waits without it. */
+/*
+ * The connection; see session.h. One deadline for each request: nothing here waits longer, except that
+ * looking up a host's name has the resolver's own limits.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -138,8 +141,8 @@ static enum rc connect_to(struct session *s, const struct addrinfo *a)
 			err = errno;
 	}
 	if (err)
-		return fail(s, RC_MACHINE, "cannot connect to %s:%u: %s", s->o.url.host[s->host], s->o.url.port,
-			    strerror(err));
+		return fail(s, RC_MACHINE, "cannot connect to %s:%u: %s", s->o.url.host[s->host],
+			    s->o.url.port, strerror(err));
 	return RC_OK;
 }
 
@@ -220,8 +223,8 @@ void session_write_request(const struct session *s, const struct session_request
 
 	buf_fmt(to, "%s ", r->method);
 	write_target(s, r, to);
-	buf_fmt(to, strchr(host, ':') ? " HTTP/1.1\r\nHost: [%s]:%u\r\n" : " HTTP/1.1\r\nHost: %s:%u\r\n", host,
-		s->o.url.port);
+	buf_fmt(to, strchr(host, ':') ? " HTTP/1.1\r\nHost: [%s]:%u\r\n" : " HTTP/1.1\r\nHost: %s:%u\r\n",
+		host, s->o.url.port);
 	buf_str(to, "User-Agent: svsm-kms/" SVSM_VERSION "\r\nAccept: application/json, */*\r\n");
 	if (!r->anonymous && s->cookie[0])
 		buf_fmt(to, "Cookie: hadoop.auth=%s\r\n", s->cookie);

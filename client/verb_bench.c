@@ -108,7 +108,9 @@ static bool prepare_generate(struct bench *b)
 static bool make_key(struct bench *b)
 {
 	JSON *body = json_object(), *answer = NULL;
-	struct kms_request r = { .method = "POST", .before = "/v1/keys", .about = b->name, .body = body, .want = 201 };
+	struct kms_request r = {
+		.method = "POST", .before = "/v1/keys", .about = b->name, .body = body, .want = 201
+	};
 
 	json_put_text(body, "name", b->name);
 	json_put_int(body, "length", 128);
@@ -215,8 +217,12 @@ static int run_list(struct bench *b, const char *list)
 
 static void clean_up(struct bench *b)
 {
-	struct bench_load load = { .session = kms_session(b->kms), .ctx = b, .make = make_delete, .connections = 16,
-				   .count = b->created, .want = 200 };
+	struct bench_load load = { .session = kms_session(b->kms),
+				   .ctx = b,
+				   .make = make_delete,
+				   .connections = 16,
+				   .count = b->created,
+				   .want = 200 };
 	struct kms_request r = { .method = "DELETE", .before = "/v1/key/", .name = b->name, .want = 200,
 				 .no_document = true };
 	struct bench_result *result;
@@ -252,8 +258,8 @@ int verb_bench(struct cli *c)
 	signal(SIGINT, on_interrupt);
 	code = prepare(&b);
 	if (code == EXIT_OK && !c->json)
-		cli_print("%-10s %11s %12s %10s %10s %8s", "operation", "connections", "requests/s", "p50 us", "p99 us",
-			  "errors");
+		cli_print("%-10s %11s %12s %10s %10s %8s", "operation", "connections", "requests/s", "p50 us",
+			  "p99 us", "errors");
 	if (code == EXIT_OK)
 		code = run_list(&b, args_text(&c->args, "connections", "1,16,64"));
 	clean_up(&b);

@@ -71,7 +71,8 @@ static const struct {
 	enum level level;
 	const char *means;
 } isolations[] = {
-	{ "process", WARN, "keys are protected against other users only, not against root or the machine's owner" },
+	{ "process", WARN,
+	  "keys are protected against other users only, not against root or the machine's owner" },
 	{ "vmpl0-emulated", WARN, "emulated: no memory encryption, no hardware protection" },
 	{ "vmpl0-snp", OK, "keys are kept in VMPL0 of an SEV-SNP guest" },
 };
@@ -88,7 +89,8 @@ static void check_isolation(struct doctor *d, const cJSON *health)
 	for (i = 0; i < ARRAY_LEN(isolations); i++) {
 		if (strcmp(isolations[i].name, name) == 0) {
 			say(d, isolations[i].level, "isolation",
-			    isolations[i].level == OK ? NULL : "fine for trying; keys of value need vmpl0-snp",
+			    isolations[i].level == OK ? NULL
+						      : "fine for trying; keys of value need vmpl0-snp",
 			    "%s: %s", name, isolations[i].means);
 			return;
 		}
@@ -102,12 +104,14 @@ static void check_health(struct doctor *d, const struct session_answer *a)
 	const char *status = json_text(health, "status");
 	bool well = a->status == 200;
 
-	if (!cJSON_IsObject(health) && a->status >= 400 && a->status < 500) {
+	/* Our own is open to all and always there; what says 401 or 404 is Hadoop's web server. */
+	if (a->status >= 400 && a->status < 500) {
 		say(d, WARN, "health", NULL, "no /health: a key management server that is not SVSM-KMS");
 		return;
 	}
 	if (!cJSON_IsObject(health)) {
-		say(d, FAIL, "health", "see the server's log", "/health answers %u without a JSON object", a->status);
+		say(d, FAIL, "health", "see the server's log", "/health answers %u without a JSON object",
+		    a->status);
 		return;
 	}
 	say(d, well ? OK : FAIL, "health", well ? NULL : "see the server's log", "%s",
@@ -159,9 +163,11 @@ static void check_user(struct doctor *d)
 	if (!k)
 		return;
 	if (kms_names(k, &names))
-		say(d, OK, "user", NULL, "%s may list keys (%d)", cli_user(d->cli), cJSON_GetArraySize(names));
+		say(d, OK, "user", NULL, "%s may list keys (%d)", cli_user(d->cli),
+		    cJSON_GetArraySize(names));
 	else if (kms_error_code(k) == EXIT_AUTH)
-		say(d, WARN, "user", "choose another with --user, or see hadoop.kms.acl.GET_KEYS in kms-acls.xml",
+		say(d, WARN, "user",
+		    "choose another with --user, or see hadoop.kms.acl.GET_KEYS in kms-acls.xml",
 		    "%s may not list keys: %s", cli_user(d->cli), kms_error(k));
 	else if (kms_error_code(k) != EXIT_CONNECT)
 		say(d, FAIL, "user", "see the server's log", "listing keys: %s", kms_error(k));
@@ -174,7 +180,8 @@ static void check_mode(struct doctor *d, const char *path, const struct stat *st
 	if ((st->st_mode & 07777 & ~allowed) == 0)
 		return;
 	snprintf(remedy, sizeof(remedy), "chmod %o %s", (unsigned)allowed, path);
-	say(d, FAIL, "data", remedy, "%s has mode %o: other users get at it", path, (unsigned)(st->st_mode & 07777));
+	say(d, FAIL, "data", remedy, "%s has mode %o: other users get at it", path,
+	    (unsigned)(st->st_mode & 07777));
 }
 
 static void check_data_files(struct doctor *d, const char *dir, uid_t owner)
@@ -184,7 +191,8 @@ static void check_data_files(struct doctor *d, const char *dir, uid_t owner)
 	DIR *list = opendir(dir);
 
 	if (!list) {
-		say(d, WARN, "data", "run doctor as the server's user", "%s cannot be read: %s", dir, strerror(errno));
+		say(d, WARN, "data", "run doctor as the server's user", "%s cannot be read: %s", dir,
+		    strerror(errno));
 		return;
 	}
 	while ((e = readdir(list))) {
@@ -200,7 +208,8 @@ static void check_data_files(struct doctor *d, const char *dir, uid_t owner)
 		else
 			check_mode(d, path, &st, 0600);
 		if (st.st_uid != owner)
-			say(d, FAIL, "data", "give all files to the server's user", "%s belongs to another user", path);
+			say(d, FAIL, "data", "give all files to the server's user",
+			    "%s belongs to another user", path);
 	}
 	closedir(list);
 	if (d->count[FAIL] == before)
@@ -214,9 +223,10 @@ static void check_data(struct doctor *d)
 
 	if (!dir)
 		return;
+	errno = ENOTDIR;
 	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
 		say(d, FAIL, "data", "name the directory that `svsm-kms serve --data` uses", "%s: %s", dir,
-		    errno ? strerror(errno) : "not a directory");
+		    strerror(errno));
 		return;
 	}
 	check_mode(d, dir, &st, 0700);
@@ -248,7 +258,8 @@ static void check_memlock(struct doctor *d)
 		say(d, OK, "memlock", NULL, "keys can be locked into memory");
 	else
 		say(d, WARN, "memlock", "raise it: `ulimit -l`, or LimitMEMLOCK= in the service's unit",
-		    "only %llu KiB may be locked; keys could reach the swap space", (unsigned long long)r.rlim_cur >> 10);
+		    "only %llu KiB may be locked; keys could reach the swap space",
+		    (unsigned long long)r.rlim_cur >> 10);
 }
 
 static void check_core(struct doctor *d)
@@ -274,7 +285,8 @@ static void check_files(struct doctor *d)
 		say(d, OK, "files", NULL, "%llu open files allowed", (unsigned long long)r.rlim_cur);
 	else
 		say(d, WARN, "files", "raise it: `ulimit -n 65536`, or LimitNOFILE= in the service's unit",
-		    "only %llu open files allowed; each connection needs one", (unsigned long long)r.rlim_cur);
+		    "only %llu open files allowed; each connection needs one",
+		    (unsigned long long)r.rlim_cur);
 }
 
 #ifdef __x86_64__
@@ -335,7 +347,8 @@ static void XMLCALL conf_end(void *ctx, __attribute__((unused)) const XML_Char *
 /* Entities can grow without bound and read files: no configuration needs them. */
 static void XMLCALL conf_doctype(void *ctx, __attribute__((unused)) const XML_Char *name,
 				 __attribute__((unused)) const XML_Char *sysid,
-				 __attribute__((unused)) const XML_Char *pubid, __attribute__((unused)) int internal)
+				 __attribute__((unused)) const XML_Char *pubid,
+				 __attribute__((unused)) int internal)
 {
 	struct conf_check *k = ctx;
 

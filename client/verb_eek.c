@@ -33,8 +33,9 @@ static bool all_eeks(const cJSON *list)
 
 int verb_eek_generate(struct cli *c)
 {
-	struct kms_request r = { .method = "GET", .before = "/v1/key/", .name = c->args.words[0], .after = "/_eek",
-				 .want = 200 };
+	struct kms_request r = {
+		.method = "GET", .before = "/v1/key/", .name = c->args.words[0], .after = "/_eek", .want = 200
+	};
 	struct kms *k = cli_kms(c);
 	JSON *list = NULL;
 	char query[64];
@@ -118,8 +119,13 @@ static bool key_of(const cJSON *eek, struct buf *name)
 static bool ask_one(struct kms *k, const cJSON *eek, const char *query, cJSON **doc)
 {
 	JSON *body = json_object();
-	struct kms_request r = { .method = "POST", .before = "/v1/keyversion/", .name = json_text(eek, "versionName"),
-				 .after = "/_eek", .query = query, .body = body, .want = 200 };
+	struct kms_request r = { .method = "POST",
+				 .before = "/v1/keyversion/",
+				 .name = json_text(eek, "versionName"),
+				 .after = "/_eek",
+				 .query = query,
+				 .body = body,
+				 .want = 200 };
 	BUF name = { .max = 65536 };
 
 	if (!key_of(eek, &name))
@@ -160,8 +166,9 @@ int verb_eek_decrypt(struct cli *c)
 static bool ask_batch(struct kms *k, cJSON *list, cJSON **doc)
 {
 	JSON *body = cJSON_CreateArray();
-	struct kms_request r = { .method = "POST", .before = "/v1/key/", .after = "/_reencryptbatch", .body = body,
-				 .want = 200 };
+	struct kms_request r = {
+		.method = "POST", .before = "/v1/key/", .after = "/_reencryptbatch", .body = body, .want = 200
+	};
 	BUF name = { .max = 65536 };
 	int count = 0;
 
@@ -185,7 +192,8 @@ static bool ask_batch(struct kms *k, cJSON *list, cJSON **doc)
 	if (!kms_call(k, &r, doc))
 		return false;
 	if (!all_eeks(*doc) || cJSON_GetArraySize(*doc) != count)
-		return kms_fail(k, EXIT_REFUSED, "the server's answer is not the list of encrypted keys asked for");
+		return kms_fail(k, EXIT_REFUSED,
+				"the server's answer is not the list of encrypted keys asked for");
 	return true;
 }
 

@@ -21,7 +21,9 @@ static void print_members(const cJSON *doc)
 
 int verb_health(struct cli *c)
 {
-	struct kms_request r = { .method = "GET", .root = "", .before = "/health", .want = 200, .anonymous = true };
+	struct kms_request r = {
+		.method = "GET", .root = "", .before = "/health", .want = 200, .anonymous = true
+	};
 	struct kms *k = cli_kms(c);
 	JSON *doc = NULL;
 

@@ -21,7 +21,8 @@ enum outcome {
 };
 
 static const char *const outcome_names[OUTCOMES] = {
-	[COPIED] = "copied", [SAME] = "same", [WOULD_COPY] = "would copy", [CONFLICT] = "conflict", [FAILED] = "failed",
+	[COPIED] = "copied",     [SAME] = "same",     [WOULD_COPY] = "would copy",
+	[CONFLICT] = "conflict", [FAILED] = "failed",
 };
 
 struct import {
@@ -133,7 +134,8 @@ static bool same_versions(struct import *im, const struct key *a, const struct k
 			return differs(im, "version %s is named %s there", json_text(x, "versionName"),
 				       json_text(y, "versionName"));
 		if (!same_material(x, y))
-			return differs(im, "version %s has other key material there", json_text(x, "versionName"));
+			return differs(im, "version %s has other key material there",
+				       json_text(x, "versionName"));
 	}
 	if (x || y)
 		return differs(im, "the number of versions differs");
@@ -162,7 +164,8 @@ static bool same_key(struct import *im, const struct key *a, const struct key *b
 
 static cJSON *import_document(const struct key *key)
 {
-	static const char *const members[] = { "name", "cipher", "length", "description", "attributes", "created" };
+	static const char *const members[] = { "name",        "cipher",     "length",
+					       "description", "attributes", "created" };
 	cJSON *doc = json_object(), *v;
 	size_t i;
 
@@ -177,7 +180,11 @@ static cJSON *import_document(const struct key *key)
 static bool send_key(struct import *im, const struct key *key)
 {
 	JSON *doc = import_document(key), *answer = NULL;
-	struct kms_request r = { .method = "POST", .root = "", .before = "/svsm/v1/import", .body = doc, .want = 201,
+	struct kms_request r = { .method = "POST",
+				 .root = "",
+				 .before = "/svsm/v1/import",
+				 .body = doc,
+				 .want = 201,
 				 .about = json_text(key->metadata, "name") };
 
 	if (kms_call(im->to, &r, &answer))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `svsm-kms key ...`. Key material is printed by `key show --material` only, whatever a server sends along. */
+/* `svsm-kms key ...`. Key material is printed by `key show --material` only, whatever a server sends. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -151,7 +151,9 @@ int verb_key_roll(struct cli *c)
 {
 	const char *name = c->args.words[0];
 	JSON *body = json_object();
-	struct kms_request r = { .method = "POST", .before = "/v1/key/", .name = name, .body = body, .want = 200 };
+	struct kms_request r = {
+		.method = "POST", .before = "/v1/key/", .name = name, .body = body, .want = 200
+	};
 	uint64_t bits = 0;
 	int code = put_material(c, body, &bits);
 
@@ -165,7 +167,8 @@ static void print_metadata(const cJSON *m)
 	const cJSON *a;
 	char when[32];
 
-	INVARIANT(json_int(m, "length", 0, INT64_MAX, &length) && json_int(m, "created", 0, INT64_MAX, &created) &&
+	INVARIANT(json_int(m, "length", 0, INT64_MAX, &length) &&
+		  json_int(m, "created", 0, INT64_MAX, &created) &&
 		  json_int(m, "versions", 0, INT64_MAX, &versions));
 	cli_time(created, when);
 	cli_print("%s", json_text(m, "name"));
@@ -250,7 +253,7 @@ static bool sort_names(cJSON *names)
 	qsort(list, count, sizeof(*list), by_name);
 	for (i = 0; i < count; i++) {
 		list[i]->next = list[i + 1];
-		list[i]->prev = i ? list[i - 1] : list[count - 1];	/* cJSON: the first points to the last */
+		list[i]->prev = i ? list[i - 1] : list[count - 1]; /* cJSON: the first points to the last */
 	}
 	names->child = list[0];
 	free(list);
@@ -288,7 +291,8 @@ static int name_versions(struct cli *c, cJSON *metadata, const char *name)
 
 	INVARIANT(json_int(metadata, "versions", 0, INT64_MAX, &count));
 	if (count > VERSIONS_MAX)
-		return cli_fail(c, EXIT_REFUSED, "the server says the key has %lld versions", (long long)count);
+		return cli_fail(c, EXIT_REFUSED, "the server says the key has %lld versions",
+				(long long)count);
 	for (i = 0; i < count; i++) {
 		BUF text = { .max = 65536 };
 		cJSON *v;
@@ -383,7 +387,10 @@ static int act(struct cli *c, const struct kms_request *r, const char *did)
 
 int verb_key_delete(struct cli *c)
 {
-	struct kms_request r = { .method = "DELETE", .before = "/v1/key/", .name = c->args.words[0], .want = 200,
+	struct kms_request r = { .method = "DELETE",
+				 .before = "/v1/key/",
+				 .name = c->args.words[0],
+				 .want = 200,
 				 .no_document = true };
 	int code = confirm(c, r.name);
 

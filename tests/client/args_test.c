@@ -57,10 +57,18 @@ TEST(an_unknown_option_is_refused_with_a_suggestion)
 TEST(values_are_checked_where_they_are_given)
 {
 	static char *const bad[][3] = {
-		{ "--length", "7", NULL }, { "--length", "257", NULL }, { "--length", "", NULL },
-		{ "--length", "-8", NULL }, { "--length", "0x10", NULL }, { "--length", " 8", NULL },
-		{ "--length", "18446744073709551624", NULL }, { "--length", NULL, NULL }, { "--cipher", "on", NULL },
-		{ "--cipher", "one two", NULL }, { "--cipher", "", NULL }, { "--yes=1", NULL, NULL },
+		{ "--length", "7", NULL },
+		{ "--length", "257", NULL },
+		{ "--length", "", NULL },
+		{ "--length", "-8", NULL },
+		{ "--length", "0x10", NULL },
+		{ "--length", " 8", NULL },
+		{ "--length", "18446744073709551624", NULL },
+		{ "--length", NULL, NULL },
+		{ "--cipher", "on", NULL },
+		{ "--cipher", "one two", NULL },
+		{ "--cipher", "", NULL },
+		{ "--yes=1", NULL, NULL },
 		{ "--yes", "-y", NULL },
 	};
 	size_t i;

@@ -17,8 +17,13 @@ TEST(the_vectors_of_the_standard_are_written_and_read_padded_or_not)
 	static const struct {
 		const char *plain, *text, *padded;
 	} v[] = {
-		{ "", "", "" }, { "f", "Zg", "Zg==" }, { "fo", "Zm8", "Zm8=" }, { "foo", "Zm9v", "Zm9v" },
-		{ "foob", "Zm9vYg", "Zm9vYg==" }, { "fooba", "Zm9vYmE", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy", "Zm9vYmFy" },
+		{ "", "", "" },
+		{ "f", "Zg", "Zg==" },
+		{ "fo", "Zm8", "Zm8=" },
+		{ "foo", "Zm9v", "Zm9v" },
+		{ "foob", "Zm9vYg", "Zm9vYg==" },
+		{ "fooba", "Zm9vYmE", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy", "Zm9vYmFy" },
 	};
 	uint8_t out[16];
 	size_t i, len;
@@ -54,7 +59,8 @@ TEST(every_byte_survives_and_both_alphabets_are_read)
 TEST(what_is_not_base64_is_refused)
 {
 	static const char *const bad[] = {
-		"Z", "Zg=", "Zg===", "=", "==", "====", "Zm9v=", "Z m8", "Zm8\n", "Zh", "Zm9", "Zg==Zg==", "Zm9\x80", "Zm.v",
+		"Z",    "Zg=",   "Zg===", "=",   "==",       "====",    "Zm9v=",
+		"Z m8", "Zm8\n", "Zh",    "Zm9", "Zg==Zg==", "Zm9\x80", "Zm.v",
 	};
 	uint8_t out[16];
 	size_t i, len;

@@ -32,7 +32,8 @@ static enum rc verdict(const char *text)
 	return rc;
 }
 
-static const char good_length[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n{ }\n";
+static const char good_length[] =
+	"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n{ }\n";
 static const char good_chunks[] = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nX: \r\n\r\n"
 				  "3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n";
 
@@ -122,16 +123,27 @@ TEST(what_two_readers_could_read_differently_is_refused)
 TEST(malformed_chunks_are_refused)
 {
 	static const char *const bad[] = {
-		"\r\n", "g\r\n", "-1\r\n", "0x1\r\na\r\n0\r\n\r\n", " 1\r\na\r\n0\r\n\r\n", "1 \r\na\r\n0\r\n\r\n",
-		"1;x=y\r\na\r\n0\r\n\r\n", "1\na\r\n0\r\n\r\n", "1\r\nab\r\n0\r\n\r\n", "1\r\na0\r\n\r\n",
-		"0\r\nX: y\r\n\r\n", "000000001\r\n", "0\r\n\r\nmore",
+		"\r\n",
+		"g\r\n",
+		"-1\r\n",
+		"0x1\r\na\r\n0\r\n\r\n",
+		" 1\r\na\r\n0\r\n\r\n",
+		"1 \r\na\r\n0\r\n\r\n",
+		"1;x=y\r\na\r\n0\r\n\r\n",
+		"1\na\r\n0\r\n\r\n",
+		"1\r\nab\r\n0\r\n\r\n",
+		"1\r\na0\r\n\r\n",
+		"0\r\nX: y\r\n\r\n",
+		"000000001\r\n",
+		"0\r\n\r\nmore",
 	};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		char text[256];
 
-		snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s", bad[i]);
+		snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s",
+			 bad[i]);
 		EXPECT(verdict(text) == RC_BAD_INPUT);
 	}
 }
@@ -140,7 +152,8 @@ TEST(a_body_over_the_limit_is_refused_before_it_is_stored)
 {
 	EXPECT(verdict("HTTP/1.1 200 OK\r\nContent-Length: 4097\r\n\r\n") == RC_NO_ROOM);
 	EXPECT(verdict("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1001\r\n") == RC_NO_ROOM);
-	EXPECT(verdict("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1000\r\n") == RC_NO_ROOM);
+	EXPECT(verdict("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1000\r\n") ==
+	       RC_NO_ROOM);
 	EXPECT(verdict("HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n") == RC_BUSY);
 }
 

@@ -45,10 +45,31 @@ TEST(tls_is_refused_as_such_and_never_downgraded)
 TEST(malformed_addresses_are_refused)
 {
 	static const char *const bad[] = {
-		"", "h", "h:9600", "ftp://h", "http://", "http:///kms", "http://h:", "http://h:0", "http://h:65536",
-		"http://h:123456", "http://h:9600x", "http://h:-1", "http://u@h/", "http://h/a?b", "http://h/a#b",
-		"http://h/a b", "http://h/a//b", "http://h/../x", "http://h/a\r\nX: y", "http://[::1",
-		"http://h;", "http://;h", "http://h\n", "kms://h", "http://a;b;c;d;e;f;g;h;i",
+		"",
+		"h",
+		"h:9600",
+		"ftp://h",
+		"http://",
+		"http:///kms",
+		"http://h:",
+		"http://h:0",
+		"http://h:65536",
+		"http://h:123456",
+		"http://h:9600x",
+		"http://h:-1",
+		"http://u@h/",
+		"http://h/a?b",
+		"http://h/a#b",
+		"http://h/a b",
+		"http://h/a//b",
+		"http://h/../x",
+		"http://h/a\r\nX: y",
+		"http://[::1",
+		"http://h;",
+		"http://;h",
+		"http://h\n",
+		"kms://h",
+		"http://a;b;c;d;e;f;g;h;i",
 	};
 	struct kms_url u;
 	size_t i;

@@ -44,7 +44,8 @@ TEST(json_stays_json)
 {
 	BUF b = { .max = 1000 };
 
-	EXPECT_STR(safe(&b, "{\"a\":\"\xc2\x9b\xff\xe2\x80\xae\"}", true), "{\"a\":\"\\u009b\\ufffd\\u202e\"}");
+	EXPECT_STR(safe(&b, "{\"a\":\"\xc2\x9b\xff\xe2\x80\xae\"}", true),
+		   "{\"a\":\"\\u009b\\ufffd\\u202e\"}");
 }
 
 TEST(the_distance_counts_what_fingers_get_wrong)
