@@ -120,6 +120,7 @@ static void put_auth(struct work *k, struct sink *s)
 
 /* ---- names ---- */
 
+/* False, and a refusal, when the name cannot be one. */
 static bool name_fits(struct work *k, struct slice name, size_t max)
 {
 	if (name.len > max) {
@@ -134,7 +135,7 @@ static bool name_fits(struct work *k, struct slice name, size_t max)
 }
 
 /* Invalid UTF-8 becomes U+FFFD, as Java decodes it. */
-static void keep_name(struct work *k, struct slice name)
+void encode_keep_name(struct work *k, struct slice name)
 {
 	struct cursor c = cur_of(name.p, name.len);
 	size_t n = 0;
@@ -363,7 +364,7 @@ static void create_fields(struct work *k, const cJSON *j, struct wire_create_req
 	if (m->cipher.len > WIRE_CIPHER_MAX || m->description.len > WIRE_DESCRIPTION_MAX)
 		refuse(k, 400, ILLEGAL, "The %s is too long", m->cipher.len > WIRE_CIPHER_MAX ? "cipher" : "description");
 	if (name_fits(k, m->name, WIRE_NAME_MAX))
-		keep_name(k, m->name);
+		encode_keep_name(k, m->name);
 	m->upper = has_upper(m->name);
 }
 
@@ -667,8 +668,7 @@ void encode_request(struct work *k, struct sink *s)
 	if (by_name[ep].call || ep == EP_GENERATE || ep == EP_ROLL || ep == EP_BATCH || ep == EP_DECRYPT) {
 		size_t max = ep == EP_VERSION || ep == EP_DECRYPT ? WIRE_VERSION_NAME_MAX : WIRE_NAME_MAX;
 
-		if (name_fits(k, k->route.name, max))
-			keep_name(k, k->route.name);
+		(void)name_fits(k, k->route.name, max);
 	}
 	if (k->refusal.status && ep != EP_NOT_FOUND && ep != EP_BAD_METHOD) {
 		k->op = by_name[ep].op;

@@ -241,9 +241,10 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	default:
 		break;
 	}
-	/* The name stands in the worker's memory, which the next request uses again. */
-	if (k->route.name.len > sizeof(k->name))
-		k->route.name.len = sizeof(k->name) + 1;
+	/* The name stands in the worker's memory, which the next request uses again. A longer one keeps its
+	 * length only, and is refused for it. */
+	encode_keep_name(k, k->route.name);
+	k->route.name = slice_of(k->name, k->route.name.len < sizeof(k->name) ? k->name_len : k->route.name.len);
 	(void)submit(k);
 	/* Flush when the ring is full; otherwise at the end of the turn. */
 	if (k->state == WORK_WAITING)

@@ -169,6 +169,8 @@ MUST_CHECK bool percent_decode(struct slice in, bool plus, uint8_t *out, size_t 
 
 /* encode.c: writes the call's body. Sets work->call, op, and work->refusal where the request is wrong. */
 void encode_request(struct work *k, struct sink *s);
+/* Copies a name into the work, where it outlives the turn. */
+void encode_keep_name(struct work *k, struct slice name);
 
 /* answer.c: replies to the client, writes the audit lines. */
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server says about itself: /health, /metrics, /jmx, /conf, /stacks, and a start page. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/jmx.h"
+#include "proxy/kms.h"
+
+static uint64_t mono_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static const char *const store_states[] = {
+	[STORE_NONE] = "none", [STORE_LOADING] = "loading", [STORE_READY] = "ready", [STORE_REFUSED] = "refused",
+};
+
+/*
+ * Always 200 while the server can answer at all; "status" says whether it can do its work. What the
+ * isolation is worth is said in words: nobody should take "process" for hardware protection.
+ */
+static void health(struct work *k)
+{
+	struct kms *s = k->w->k;
+	struct wire_status st = { 0 };
+	struct audit_state audit;
+	OUTBUF o = { 0 };
+	bool up = core_status(s, &st) == RC_OK, ok;
+	const char *isolation = boot_isolation_name(up ? st.isolation : channel_isolation(s->channel));
+
+	audit_state(s->audit, &audit);
+	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing;
+	outbuf_printf(&o, "{\"status\":\"%s\",\"isolation\":\"%s\",\"protects\":\"%s\",\"version\":\"%s\",",
+		      ok ? "ok" : up ? "degraded" : "starting", isolation,
+		      strcmp(isolation, "process") == 0 ? "keys are kept from other users of this machine, not from "
+							  "its administrator or the hypervisor" :
+							  "see docs/threat-model.md",
+		      SVSM_VERSION);
+	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
+		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
+		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
+	outbuf_printf(&o, "\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
+		      st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown", st.memory_locked ? "true" : "false",
+		      audit.failing ? "failing" : "ok",
+		      (unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
+	answer_page(k, NULL, 200, NULL, "application/json", "", outbuf_slice(&o));
+}
+
+/* Runs a writer of a FILE into an answer. */
+static void answer_file(struct work *k, const struct wire_ans *ans, unsigned status, const char *reason,
+			const char *type, const char *headers, FILE *f, char **text, size_t *len)
+{
+	bool ok = fclose(f) == 0;
+
+	if (ok)
+		answer_page(k, ans, status, reason, type, headers, slice_of(*text, *len));
+	else
+		answer_html(k, 500, "No memory");
+	free(*text);
+}
+
+static void metrics_page(struct work *k)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f) {
+		answer_html(k, 500, "No memory");
+		return;
+	}
+	metrics_write(k->w->k->metrics, mono_ns(), f);
+	answer_file(k, NULL, 200, NULL, "text/plain; version=0.0.4; charset=utf-8", "", f, &text, &len);
+}
+
+void page_open(struct work *k)
+{
+	static const char index[] = "<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
+				    "<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
+				    "<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
+
+	k->op = KMS_OP_STATUS;
+	switch (k->route.ep) {
+	case EP_HEALTH:
+		health(k);
+		break;
+	case EP_METRICS:
+		metrics_page(k);
+		break;
+	case EP_INDEX:
+		answer_page(k, NULL, 200, NULL, "text/html;charset=utf-8", "", slice_str(index));
+		break;
+	case EP_BAD_PATH:
+		answer_html(k, 400, "Bad percent code in the path");
+		break;
+	default:
+		answer_html(k, 404, "Not Found");
+	}
+}
+
+static void jmx_page(struct work *k, const struct wire_ans *ans)
+{
+	struct kms *s = k->w->k;
+	struct jmx_source src = { .metrics = s->metrics, .now = mono_ns() };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	unsigned status;
+
+	if (!f) {
+		answer_html(k, 500, "No memory");
+		return;
+	}
+	pthread_rwlock_rdlock(&s->settings_lock);
+	src.process_name = settings_str(s->settings, SET_METRICS_PROCESS);
+	src.session_id = settings_str(s->settings, SET_METRICS_SESSION);
+	status = jmx_write(&src, k->r->query, f);
+	pthread_rwlock_unlock(&s->settings_lock);
+	answer_file(k, ans, status, NULL, "application/json; charset=utf8",
+		    "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET\r\n", f, &text, &len);
+}
+
+static void conf_page(struct work *k, const struct wire_ans *ans)
+{
+	struct kms *s = k->w->k;
+	struct slice accept = http_header_value(k->r, "accept"), name = slice_of("", 0);
+	bool json = accept.len && memmem(accept.p, accept.len, "json", 4);
+	uint8_t buf[512];
+	char *text = NULL, reason[600];
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	bool found;
+
+	if (!f) {
+		answer_html(k, 500, "No memory");
+		return;
+	}
+	if (!query_get(k->r->query, "name", false, buf, sizeof(buf), &name))
+		name = slice_of("", 0);
+	pthread_rwlock_rdlock(&s->settings_lock);
+	found = settings_dump(s->settings, s->conf, json ? SETTINGS_JSON : SETTINGS_XML, name, f);
+	pthread_rwlock_unlock(&s->settings_lock);
+	snprintf(reason, sizeof(reason), "Property %.*s not found", (int)name.len, (const char *)name.p);
+	answer_file(k, ans, found ? 200 : 404, found ? NULL : reason,
+		    json ? "application/json; charset=utf-8" : "text/xml; charset=utf-8", "", f, &text, &len);
+}
+
+/* Hadoop shows Java's threads here; ours are told by their numbers. */
+static void stacks_page(struct work *k, const struct wire_ans *ans)
+{
+	struct metrics_process p;
+	OUTBUF o = { 0 };
+
+	metrics_process_read(&p);
+	outbuf_printf(&o, "Process Thread Dump: SVSM-KMS proxy\n%llu threads: %llu running, %llu waiting\n"
+			  "This server is not a Java process; there are no Java stacks to show.\n",
+		      (unsigned long long)p.threads, (unsigned long long)p.threads_running,
+		      (unsigned long long)p.threads_waiting);
+	answer_page(k, ans, 200, NULL, "text/plain; charset=utf-8", "", outbuf_slice(&o));
+}
+
+void page_answer(struct work *k, const struct wire_ans *ans)
+{
+	switch (k->route.ep) {
+	case EP_JMX:
+		jmx_page(k, ans);
+		break;
+	case EP_CONF:
+		conf_page(k, ans);
+		break;
+	default:
+		stacks_page(k, ans);
+	}
+}
