@@ -21,18 +21,18 @@
 
 #define SHARDS 8u
 #define BUCKETS 1024u
-#define TICK_BATCH 64u		/* groups handled before a shard's lock is given up for a moment */
-#define ESCAPE_MAX 6u		/* output bytes per input byte, at most */
+#define TICK_BATCH 64u /* groups handled before a shard's lock is given up for a moment */
+#define ESCAPE_MAX 6u  /* output bytes per input byte, at most */
 
 struct group {
-	struct group *chain;		/* same bucket */
-	struct group *older, *newer;	/* by end of window */
+	struct group *chain;         /* same bucket */
+	struct group *older, *newer; /* by end of window */
 	uint64_t hash;
-	int64_t created, window_end;	/* monotonic ms */
-	uint64_t count;			/* since the last line */
+	int64_t created, window_end; /* monotonic ms */
+	uint64_t count;              /* since the last line */
 	enum kms_op op;
 	uint32_t user_len, key_len;
-	char text[];			/* user, then key */
+	char text[]; /* user, then key */
 };
 
 struct shard {
@@ -44,7 +44,7 @@ struct shard {
 
 struct lines {
 	char *p;
-	size_t at, len, room;	/* [at, len) is not yet written */
+	size_t at, len, room; /* [at, len) is not yet written */
 };
 
 struct audit {
@@ -53,7 +53,7 @@ struct audit {
 	uint64_t seed[2];
 	struct shard shard[SHARDS];
 
-	pthread_mutex_t io;	/* fd, out, the failing state */
+	pthread_mutex_t io; /* fd, out, the failing state */
 	int fd;
 	struct lines out;
 	bool failing;
@@ -66,8 +66,8 @@ struct audit {
 	int64_t date_sec;
 	char date[32];
 
-	size_t pending;		/* atomic: bytes in buf and out */
-	uint64_t dropped;	/* atomic */
+	size_t pending;   /* atomic: bytes in buf and out */
+	uint64_t dropped; /* atomic */
 };
 
 /* ---- time ---- */
@@ -85,7 +85,7 @@ static void system_clock(void *ctx, struct audit_time *now)
 
 static struct audit_time now_of(struct audit *a)
 {
-	struct audit_time t = { 0 };
+	struct audit_time t = {0};
 
 	a->o.clock(a->o.ctx, &t);
 	return t;
@@ -188,18 +188,19 @@ struct line {
 	struct slice op, user, key;
 	bool counted;
 	uint64_t count, interval_ms;
-	struct slice extra[9];		/* literal and escaped in turn, starting with a literal */
+	struct slice extra[9]; /* literal and escaped in turn, starting with a literal */
 };
 
 static size_t line_bound(const struct line *l)
 {
 	size_t n = 256, i;
-	const struct slice *s[] = { &l->op, &l->user, &l->key };
+	const struct slice *s[] = {&l->op, &l->user, &l->key};
 
 	for (i = 0; i < ARRAY_LEN(s); i++)
 		n += ESCAPE_MAX * (s[i]->len < AUDIT_FIELD_MAX ? s[i]->len + 1 : AUDIT_FIELD_MAX + 1);
 	for (i = 0; i < ARRAY_LEN(l->extra); i++)
-		n += ESCAPE_MAX * (l->extra[i].len < AUDIT_FIELD_MAX ? l->extra[i].len + 1 : AUDIT_FIELD_MAX + 1);
+		n += ESCAPE_MAX *
+		     (l->extra[i].len < AUDIT_FIELD_MAX ? l->extra[i].len + 1 : AUDIT_FIELD_MAX + 1);
 	return n;
 }
 
@@ -292,8 +293,10 @@ static void set_failing(struct audit *a, int error, const char *what)
 	if (a->failing)
 		return;
 	a->failing = true;
-	snprintf(text, sizeof(text), "audit log %s: cannot %s: %s; events are kept in memory up to %u bytes, make room or "
-		 "correct the path", a->path, what, strerror(error), AUDIT_BUFFER_MAX);
+	snprintf(text, sizeof(text),
+		 "audit log %s: cannot %s: %s; events are kept in memory up to %u bytes, make room or "
+		 "correct the path",
+		 a->path, what, strerror(error), AUDIT_BUFFER_MAX);
 	a->o.report(a->o.ctx, text);
 }
 
@@ -424,8 +427,8 @@ static void sip_text(uint64_t v[4], struct slice s)
 /* Keyed (SipHash-1-3's mixing): users choose key names and must not choose collisions. */
 static uint64_t group_hash(const struct audit *a, enum kms_op op, struct slice user, struct slice key)
 {
-	uint64_t v[4] = { a->seed[0] ^ 0x736f6d6570736575u, a->seed[1] ^ 0x646f72616e646f6du,
-			  a->seed[0] ^ 0x6c7967656e657261u, a->seed[1] ^ 0x7465646279746573u ^ (uint64_t)op };
+	uint64_t v[4] = {a->seed[0] ^ 0x736f6d6570736575u, a->seed[1] ^ 0x646f72616e646f6du,
+			 a->seed[0] ^ 0x6c7967656e657261u, a->seed[1] ^ 0x7465646279746573u ^ (uint64_t)op};
 
 	sip_text(v, user);
 	sip_text(v, key);
@@ -456,12 +459,14 @@ static struct slice group_key(const struct group *g)
 	return slice_of(g->text + g->user_len, g->key_len);
 }
 
-static struct group *group_find(struct shard *s, uint64_t hash, enum kms_op op, struct slice user, struct slice key)
+static struct group *group_find(struct shard *s, uint64_t hash, enum kms_op op, struct slice user,
+				struct slice key)
 {
 	struct group *g;
 
 	for (g = *bucket_of(s, hash); g; g = g->chain)
-		if (g->hash == hash && g->op == op && slice_eq(group_user(g), user) && slice_eq(group_key(g), key))
+		if (g->hash == hash && g->op == op && slice_eq(group_user(g), user) &&
+		    slice_eq(group_key(g), key))
 			return g;
 	return NULL;
 }
@@ -495,8 +500,8 @@ static void group_drop(struct shard *s, struct group *g)
 }
 
 /* NULL when there is no room for another group. */
-static struct group *group_add(struct audit *a, struct shard *s, uint64_t hash, enum kms_op op, struct slice user,
-			       struct slice key, int64_t now)
+static struct group *group_add(struct audit *a, struct shard *s, uint64_t hash, enum kms_op op,
+			       struct slice user, struct slice key, int64_t now)
 {
 	struct group *g;
 
@@ -505,8 +510,11 @@ static struct group *group_add(struct audit *a, struct shard *s, uint64_t hash, 
 	g = malloc(sizeof(*g) + user.len + key.len);
 	if (!g)
 		return NULL;
-	*g = (struct group){ .hash = hash, .created = now, .op = op, .user_len = (uint32_t)user.len,
-			     .key_len = (uint32_t)key.len };
+	*g = (struct group){.hash = hash,
+			    .created = now,
+			    .op = op,
+			    .user_len = (uint32_t)user.len,
+			    .key_len = (uint32_t)key.len};
 	memcpy(g->text, user.p, user.len);
 	memcpy(g->text + user.len, key.p, key.len);
 	g->chain = *bucket_of(s, hash);
@@ -516,10 +524,16 @@ static struct group *group_add(struct audit *a, struct shard *s, uint64_t hash, 
 	return g;
 }
 
-static struct line counted_line(enum kms_op op, struct slice user, struct slice key, uint64_t count, int64_t interval)
+static struct line counted_line(enum kms_op op, struct slice user, struct slice key, uint64_t count,
+				int64_t interval)
 {
-	return (struct line){ .status = AUDIT_OK, .op = slice_str(kms_op_info(op)->name), .user = user, .key = key,
-			      .counted = true, .count = count, .interval_ms = interval > 0 ? (uint64_t)interval : 0 };
+	return (struct line){.status = AUDIT_OK,
+			     .op = slice_str(kms_op_info(op)->name),
+			     .user = user,
+			     .key = key,
+			     .counted = true,
+			     .count = count,
+			     .interval_ms = interval > 0 ? (uint64_t)interval : 0};
 }
 
 /*
@@ -567,7 +581,8 @@ static void count_event(struct audit *a, enum kms_op op, struct slice user, stru
 }
 
 /* A refusal ends the group's window early, so that the log shows what happened before it. */
-static void refuse_event(struct audit *a, enum kms_op op, struct slice user, struct slice key, struct audit_time t)
+static void refuse_event(struct audit *a, enum kms_op op, struct slice user, struct slice key,
+			 struct audit_time t)
 {
 	uint64_t hash = group_hash(a, op, user, key);
 	struct shard *s = shard_of(a, hash);
@@ -582,11 +597,11 @@ static void refuse_event(struct audit *a, enum kms_op op, struct slice user, str
 
 /* ---- the public face ---- */
 
-void audit_event(struct audit *a, enum audit_status status, enum kms_op op, struct slice user, struct slice key,
-		 struct slice extra)
+void audit_event(struct audit *a, enum audit_status status, enum kms_op op, struct slice user,
+		 struct slice key, struct slice extra)
 {
 	bool grouped = kms_op_info(op)->aggregated && user.len && key.len;
-	struct line l = { .status = status, .op = slice_str(kms_op_info(op)->name), .user = user, .key = key };
+	struct line l = {.status = status, .op = slice_str(kms_op_info(op)->name), .user = user, .key = key};
 	struct audit_time t;
 
 	if (grouped && status == AUDIT_OK && user.len <= AUDIT_FIELD_MAX && key.len <= AUDIT_FIELD_MAX) {
@@ -596,7 +611,7 @@ void audit_event(struct audit *a, enum audit_status status, enum kms_op op, stru
 	t = now_of(a);
 	if (grouped && status == AUDIT_UNAUTHORIZED)
 		refuse_event(a, op, user, key, t);
-	if (grouped && status == AUDIT_OK)	/* names too long to keep */
+	if (grouped && status == AUDIT_OK) /* names too long to keep */
 		l = counted_line(op, user, key, 1, 0);
 	l.extra[0] = extra;
 	emit(a, &l, t.wall_ms);
@@ -640,12 +655,13 @@ static struct slice strip_signature(struct slice s, char *out, size_t max)
 
 static bool is_credential(struct slice encoded)
 {
-	static const char *const names[] = { "delegation", "token", "signature", "hadoop.auth", "password", "s" };
+	static const char *const names[] = {"delegation",  "token",    "signature",
+					    "hadoop.auth", "password", "s"};
 	char name[128];
 	size_t len, i;
 
 	if (!text_form_decode(encoded, name, sizeof(name), &len))
-		return true;	/* cannot be read: better too much than too little */
+		return true; /* cannot be read: better too much than too little */
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (text_is_nocase(slice_of(name, len), names[i]))
 			return true;
@@ -683,7 +699,7 @@ static struct slice strip_credentials(struct slice url, char *out, size_t max)
 void audit_error(struct audit *a, struct slice user, struct slice method, struct slice message)
 {
 	char clean[AUDIT_FIELD_MAX + 1];
-	struct line l = { .status = AUDIT_ERROR, .user = user };
+	struct line l = {.status = AUDIT_ERROR, .user = user};
 
 	l.extra[0] = slice_str("Method:'");
 	l.extra[1] = method;
@@ -697,7 +713,7 @@ void audit_unauthenticated(struct audit *a, struct slice host, struct slice meth
 			   struct slice reason)
 {
 	char clean_url[AUDIT_FIELD_MAX + 1], clean[AUDIT_FIELD_MAX + 1];
-	struct line l = { .status = AUDIT_UNAUTHENTICATED };
+	struct line l = {.status = AUDIT_UNAUTHENTICATED};
 
 	l.extra[0] = slice_str("RemoteHost:");
 	l.extra[1] = host;
@@ -731,7 +747,7 @@ static void tick(struct audit *a, bool closing)
 	for (i = 0; i < SHARDS; i++)
 		while (tick_some(a, &a->shard[i], t, closing))
 			if (__atomic_load_n(&a->pending, __ATOMIC_RELAXED) > AUDIT_BUFFER_MAX / 2)
-				(void)!audit_flush(a);	/* its state says so when it failed */
+				(void)!audit_flush(a); /* its state says so when it failed */
 	(void)!audit_flush(a);
 }
 
@@ -749,7 +765,7 @@ void audit_state(struct audit *a, struct audit_state *out)
 {
 	unsigned i;
 
-	*out = (struct audit_state){ 0 };
+	*out = (struct audit_state){0};
 	pthread_mutex_lock(&a->io);
 	out->failing = a->failing;
 	out->error = a->error;

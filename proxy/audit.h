@@ -25,8 +25,8 @@
 #include "base/base.h"
 #include "proxy/kms_op.h"
 
-#define AUDIT_FIELD_MAX 4096u		/* bytes of one user, key, URL or message */
-#define AUDIT_BUFFER_MAX (4u << 20)	/* bytes of lines not yet written */
+#define AUDIT_FIELD_MAX 4096u       /* bytes of one user, key, URL or message */
+#define AUDIT_BUFFER_MAX (4u << 20) /* bytes of lines not yet written */
 
 enum audit_status {
 	AUDIT_OK,
@@ -36,27 +36,27 @@ enum audit_status {
 };
 
 struct audit_time {
-	int64_t wall_ms;	/* since 1970, for the line */
-	int64_t mono_ms;	/* any origin, never backwards, for windows and intervals */
+	int64_t wall_ms; /* since 1970, for the line */
+	int64_t mono_ms; /* any origin, never backwards, for windows and intervals */
 };
 
 struct audit_options {
-	const char *path;	/* opened for appending, created with mode 0640 */
-	uint32_t window_ms;	/* aggregation window, at least 10; 0 means 10000 */
-	uint32_t groups_max;	/* groups counted at a time; beyond it each event is a line; 0 means 65536 */
-	void (*clock)(void *ctx, struct audit_time *now);	/* NULL: the system's */
-	void (*report)(void *ctx, const char *text);	/* failure and recovery, once each; NULL: stderr */
+	const char *path;    /* opened for appending, created with mode 0640 */
+	uint32_t window_ms;  /* aggregation window, at least 10; 0 means 10000 */
+	uint32_t groups_max; /* groups counted at a time; beyond it each event is a line; 0 means 65536 */
+	void (*clock)(void *ctx, struct audit_time *now); /* NULL: the system's */
+	void (*report)(void *ctx, const char *text);      /* failure and recovery, once each; NULL: stderr */
 	void *ctx;
 };
 
 struct audit_state {
-	bool failing;		/* the last attempt to write or reopen failed */
-	int error;		/* its errno */
-	uint64_t lines;		/* queued for the file */
-	uint64_t failures;	/* attempts that failed */
-	uint64_t dropped;	/* lines lost because the buffer was full */
-	uint64_t pending;	/* bytes not yet in the file */
-	uint64_t groups;	/* groups being counted */
+	bool failing;      /* the last attempt to write or reopen failed */
+	int error;         /* its errno */
+	uint64_t lines;    /* queued for the file */
+	uint64_t failures; /* attempts that failed */
+	uint64_t dropped;  /* lines lost because the buffer was full */
+	uint64_t pending;  /* bytes not yet in the file */
+	uint64_t groups;   /* groups being counted */
 };
 
 struct audit;
@@ -71,12 +71,12 @@ enum rc audit_open(const struct audit_options *o, struct audit **out);
 void audit_close(struct audit *a);
 
 /*
- * One event of an operation; from any thread. An aggregated OK costs one lookup under a lock; all else formats a
- * line into memory. No I/O, except when AUDIT_BUFFER_MAX is reached. Empty texts leave out their field; `extra` is
- * not used with aggregated operations that have a user and a key.
+ * One event of an operation; from any thread. An aggregated OK costs one lookup under a lock; all else
+ * formats a line into memory. No I/O, except when AUDIT_BUFFER_MAX is reached. Empty texts leave out their
+ * field; `extra` is not used with aggregated operations that have a user and a key.
  */
-void audit_event(struct audit *a, enum audit_status status, enum kms_op op, struct slice user, struct slice key,
-		 struct slice extra);
+void audit_event(struct audit *a, enum audit_status status, enum kms_op op, struct slice user,
+		 struct slice key, struct slice extra);
 
 /* ERROR line; user may be empty; of message only the first line is used. */
 void audit_error(struct audit *a, struct slice user, struct slice method, struct slice message);
@@ -86,8 +86,8 @@ void audit_unauthenticated(struct audit *a, struct slice host, struct slice meth
 			   struct slice reason);
 
 /*
- * Writes what is pending, in order, by one write(); returns when every line queued before the call is in the file.
- * A load when nothing is pending: call it once per turn of an event loop, before the replies go out.
+ * Writes what is pending, in order, by one write(); returns when every line queued before the call is in the
+ * file. A load when nothing is pending: call it once per turn of an event loop, before the replies go out.
  * RC_MACHINE: not written (disk full, ...); the lines stay queued up to AUDIT_BUFFER_MAX and are tried again.
  */
 enum rc audit_flush(struct audit *a);

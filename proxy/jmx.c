@@ -23,7 +23,7 @@ struct object_name {
 	struct slice domain;
 	struct slice key[PROPS_MAX], value[PROPS_MAX];
 	size_t count;
-	bool more;		/* further properties are welcome */
+	bool more; /* further properties are welcome */
 };
 
 /* Splits *rest at the first c, or takes all of it; false when *rest was used up. */
@@ -73,10 +73,10 @@ MUST_CHECK static bool add_property(struct object_name *n, struct slice one)
 
 MUST_CHECK static bool parse_name(struct slice text, struct object_name *out)
 {
-	struct object_name n = { 0 };
+	struct object_name n = {0};
 	struct slice rest = text, one;
 
-	if (text.len == 0) {		/* Java: the empty name is "*:*" */
+	if (text.len == 0) { /* Java: the empty name is "*:*" */
 		n.domain = slice_str("*");
 		n.more = true;
 		*out = n;
@@ -146,7 +146,7 @@ enum rc jmx_match(struct slice pattern, const char *name, bool *out)
 
 struct writer {
 	FILE *f;
-	struct slice only;	/* p NULL: all attributes */
+	struct slice only; /* p NULL: all attributes */
 	bool found;
 };
 
@@ -222,23 +222,34 @@ static void attr_bool(struct writer *w, const char *name, bool v)
 static void attr_usage(struct writer *w, const char *name, uint64_t committed, int64_t max, uint64_t used)
 {
 	if (attr(w, name))
-		fprintf(w->f, "{\n      \"committed\" : %llu,\n      \"init\" : 0,\n      \"max\" : %lld,\n      \"used\" : %llu\n"
-			"    }", (unsigned long long)committed, (long long)max, (unsigned long long)used);
+		fprintf(w->f,
+			"{\n      \"committed\" : %llu,\n      \"init\" : 0,\n      \"max\" : %lld,\n      \"used\" : %llu\n"
+			"    }",
+			(unsigned long long)committed, (long long)max, (unsigned long long)used);
 }
 
 /* ---- beans ---- */
 
 struct state {
 	const struct jmx_source *s;
+	bool known; /* process was read: not before a bean needs it */
 	struct metrics_process process;
 };
+
+static const struct metrics_process *process_of(struct state *st)
+{
+	if (!st->known)
+		metrics_process_read(&st->process);
+	st->known = true;
+	return &st->process;
+}
 
 static uint64_t beyond_heap(const struct metrics_process *p)
 {
 	return p->resident > p->heap_committed ? p->resident - p->heap_committed : 0;
 }
 
-static void bean_meter(struct writer *w, const struct state *st, unsigned meter)
+static void bean_meter(struct writer *w, struct state *st, unsigned meter)
 {
 	struct metrics_rates r;
 
@@ -251,9 +262,9 @@ static void bean_meter(struct writer *w, const struct state *st, unsigned meter)
 	attr_text(w, "RateUnit", "events/second");
 }
 
-static void bean_jvm_metrics(struct writer *w, const struct state *st, unsigned unused)
+static void bean_jvm_metrics(struct writer *w, struct state *st, unsigned unused)
 {
-	const struct metrics_process *p = &st->process;
+	const struct metrics_process *p = process_of(st);
 	char host[256] = "";
 
 	(void)unused;
@@ -283,25 +294,30 @@ static void bean_jvm_metrics(struct writer *w, const struct state *st, unsigned 
 	attr_uint(w, "LogInfo", st->s->logged[3]);
 }
 
-static void bean_memory(struct writer *w, const struct state *st, unsigned unused)
+static void bean_memory(struct writer *w, struct state *st, unsigned unused)
 {
+	const struct metrics_process *p = process_of(st);
+
 	(void)unused;
 	attr_bool(w, "Verbose", false);
 	attr_int(w, "ObjectPendingFinalizationCount", 0);
-	attr_usage(w, "HeapMemoryUsage", st->process.heap_committed, -1, st->process.heap_used);
-	attr_usage(w, "NonHeapMemoryUsage", beyond_heap(&st->process), -1, beyond_heap(&st->process));
+	attr_usage(w, "HeapMemoryUsage", p->heap_committed, -1, p->heap_used);
+	attr_usage(w, "NonHeapMemoryUsage", beyond_heap(p), -1, beyond_heap(p));
 	attr_text(w, "ObjectName", "java.lang:type=Memory");
 }
 
-static void bean_threading(struct writer *w, const struct state *st, unsigned unused)
+static void bean_threading(struct writer *w, struct state *st, unsigned unused)
 {
+	const struct metrics_process *p = process_of(st);
+
 	(void)unused;
-	attr_uint(w, "ThreadCount", st->process.threads);
+	attr_uint(w, "ThreadCount", p->threads);
 	attr_text(w, "ObjectName", "java.lang:type=Threading");
 }
 
-static void bean_runtime(struct writer *w, const struct state *st, unsigned unused)
+static void bean_runtime(struct writer *w, struct state *st, unsigned unused)
 {
+	const struct metrics_process *p = process_of(st);
 	char host[256] = "", name[300];
 
 	(void)unused;
@@ -309,23 +325,24 @@ static void bean_runtime(struct writer *w, const struct state *st, unsigned unus
 	snprintf(name, sizeof(name), "%d@%s", (int)getpid(), host);
 	attr_text(w, "Name", name);
 	attr_int(w, "Pid", getpid());
-	attr_uint(w, "StartTime", st->process.start_ms);
-	attr_uint(w, "Uptime", st->process.uptime_ms);
+	attr_uint(w, "StartTime", p->start_ms);
+	attr_uint(w, "Uptime", p->uptime_ms);
 	attr_text(w, "VmName", "SVSM-KMS");
 	attr_text(w, "VmVersion", SVSM_VERSION);
 	attr_text(w, "ObjectName", "java.lang:type=Runtime");
 }
 
-static void bean_system(struct writer *w, const struct state *st, unsigned unused)
+static void bean_system(struct writer *w, struct state *st, unsigned unused)
 {
-	double load[1] = { -1 };
+	const struct metrics_process *p = process_of(st);
+	double load[1] = {-1};
 	struct utsname u;
 
 	(void)unused;
-	attr_uint(w, "OpenFileDescriptorCount", st->process.open_files);
-	attr_uint(w, "MaxFileDescriptorCount", st->process.max_files);
-	attr_uint(w, "CommittedVirtualMemorySize", st->process.virtual_size);
-	attr_uint(w, "ProcessCpuTime", st->process.cpu_ns);
+	attr_uint(w, "OpenFileDescriptorCount", p->open_files);
+	attr_uint(w, "MaxFileDescriptorCount", p->max_files);
+	attr_uint(w, "CommittedVirtualMemorySize", p->virtual_size);
+	attr_uint(w, "ProcessCpuTime", p->cpu_ns);
 	attr_int(w, "AvailableProcessors", sysconf(_SC_NPROCESSORS_ONLN));
 	if (getloadavg(load, 1) == 1)
 		attr_double(w, "SystemLoadAverage", load[0]);
@@ -338,7 +355,7 @@ static void bean_system(struct writer *w, const struct state *st, unsigned unuse
 }
 
 /* Our own figures, under their Prometheus names. Texts in labels become attributes "name{labels}". */
-static void bean_server(struct writer *w, const struct state *st, unsigned unused)
+static void bean_server(struct writer *w, struct state *st, unsigned unused)
 {
 	const struct metrics_gauge *g;
 	char name[256];
@@ -358,15 +375,15 @@ static void bean_server(struct writer *w, const struct state *st, unsigned unuse
 static const struct bean {
 	const char *name;
 	const char *type;
-	void (*write)(struct writer *w, const struct state *st, unsigned arg);
+	void (*write)(struct writer *w, struct state *st, unsigned arg);
 } beans[] = {
-	{ NULL, METER_TYPE, bean_meter },
-	{ "Hadoop:service=%s,name=JvmMetrics", "JvmMetrics", bean_jvm_metrics },
-	{ "java.lang:type=Memory", "sun.management.MemoryImpl", bean_memory },
-	{ "java.lang:type=Threading", "sun.management.ThreadImpl", bean_threading },
-	{ "java.lang:type=Runtime", "sun.management.RuntimeImpl", bean_runtime },
-	{ "java.lang:type=OperatingSystem", "com.sun.management.internal.OperatingSystemImpl", bean_system },
-	{ "svsm.kms:type=Server", "SVSM-KMS", bean_server },
+	{NULL, METER_TYPE, bean_meter},
+	{"Hadoop:service=%s,name=JvmMetrics", "JvmMetrics", bean_jvm_metrics},
+	{"java.lang:type=Memory", "sun.management.MemoryImpl", bean_memory},
+	{"java.lang:type=Threading", "sun.management.ThreadImpl", bean_threading},
+	{"java.lang:type=Runtime", "sun.management.RuntimeImpl", bean_runtime},
+	{"java.lang:type=OperatingSystem", "com.sun.management.internal.OperatingSystemImpl", bean_system},
+	{"svsm.kms:type=Server", "SVSM-KMS", bean_server},
 };
 
 #define BEANS (METER_COUNT + ARRAY_LEN(beans) - 1)
@@ -395,18 +412,18 @@ static const struct bean *bean_at(const struct jmx_source *s, size_t i, char *na
 }
 
 /* False: a bean lacks the attribute asked for; the list ends with it, as in Hadoop. */
-MUST_CHECK static bool write_beans(const struct jmx_source *s, const struct object_name *pattern, struct slice only, FILE *f)
+MUST_CHECK static bool write_beans(const struct jmx_source *s, const struct object_name *pattern,
+				   struct slice only, FILE *f)
 {
-	struct state st = { .s = s };
+	struct state st = {.s = s};
 	struct object_name name;
 	bool any = false, ok = true;
 	char text[256];
 	size_t i;
 
-	metrics_process_read(&st.process);
 	fputs("{\n  \"beans\" : [ ", f);
 	for (i = 0; i < BEANS && ok; i++) {
-		struct writer w = { .f = f, .only = only };
+		struct writer w = {.f = f, .only = only};
 		const struct bean *b = bean_at(s, i, text, sizeof(text));
 
 		INVARIANT(parse_name(slice_str(text), &name));
@@ -420,7 +437,8 @@ MUST_CHECK static bool write_beans(const struct jmx_source *s, const struct obje
 		ok = !only.p || w.found;
 		if (!ok) {
 			fputs(",\n    \"result\" : \"ERROR\",\n    \"message\" : ", f);
-			snprintf(text, sizeof(text), "No attribute with name %.*s was found.", TEXT_ARG(only));
+			snprintf(text, sizeof(text), "No attribute with name %.*s was found.",
+				 TEXT_ARG(only));
 			text_json(f, slice_str(text));
 		}
 		fputs("\n  }", f);
@@ -456,7 +474,8 @@ unsigned jmx_write(const struct jmx_source *s, struct slice query, FILE *f)
 		name = slice_of(text, len);
 	}
 	if (get && (!ok || !split_get(slice_of(text, len), &name, &only))) {
-		fputs("{\n  \"result\" : \"ERROR\",\n  \"message\" : \"query format is not as expected.\"\n}", f);
+		fputs("{\n  \"result\" : \"ERROR\",\n  \"message\" : \"query format is not as expected.\"\n}",
+		      f);
 		return 400;
 	}
 	if (!ok || !parse_name(name, &pattern)) {

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct metrics *m;
-	struct jmx_source s = { .process_name = "KMS", .session_id = "" };
+	struct jmx_source s = {.process_name = "KMS", .session_id = ""};
 	char *text = NULL;
 	size_t len = 0;
 	unsigned status;

@@ -9,6 +9,7 @@
 #include "base/base.h"
 
 /* X(identifier, text, aggregated in the audit log) */
+/* clang-format off */
 #define KMS_OPS(X) \
 	X(KMS_OP_NONE, "", 0)	/* no operation: ERROR and UNAUTHENTICATED audit lines */ \
 	X(KMS_OP_CREATE_KEY, "CREATE_KEY", 0) \
@@ -37,6 +38,7 @@
 	X(KMS_OP_IMPORT, "IMPORT", 0) \
 	X(KMS_OP_STATUS, "STATUS", 0)	/* /health, /jmx, /metrics, /conf and the like */ \
 	X(KMS_OP_OTHER, "OTHER", 0)
+/* clang-format on */
 
 #define KMS_OP_ID(id, text, aggregated) id,
 enum kms_op { KMS_OPS(KMS_OP_ID) KMS_OP_COUNT };

@@ -29,8 +29,8 @@ struct metrics_worker {
 };
 
 struct weighted {
-	uint64_t counted;	/* up to the last tick */
-	double rate[3];		/* events per second over 1, 5, 15 minutes */
+	uint64_t counted; /* up to the last tick */
+	double rate[3];   /* events per second over 1, 5, 15 minutes */
 	bool started;
 };
 
@@ -41,13 +41,13 @@ struct metrics {
 	struct metrics_gauge gauge[METRICS_GAUGES_MAX];
 	size_t gauges;
 
-	pthread_mutex_t lock;	/* what follows */
+	pthread_mutex_t lock; /* what follows */
 	uint64_t last_tick;
 	struct weighted weighted[METER_COUNT];
 };
 
 /* 1 - exp(-5 s / 1, 5, 15 min) */
-static const double alpha[3] = { 0.07995558537067671, 0.01652854617838251, 0.005540151995103271 };
+static const double alpha[3] = {0.07995558537067671, 0.01652854617838251, 0.005540151995103271};
 
 static const char *const meter_names[METER_COUNT] = {
 	[METER_ADMIN] = "hadoop.kms.admin.calls.meter",
@@ -273,7 +273,8 @@ void metrics_meter_read(struct metrics *m, enum metrics_meter meter, uint64_t no
 	rate = m->weighted[meter].rate;
 	pthread_mutex_lock(&m->lock);
 	tick_locked(m, now);
-	*out = (struct metrics_rates){ .count = meter_count(m, meter), .m1 = rate[0], .m5 = rate[1], .m15 = rate[2] };
+	*out = (struct metrics_rates){
+		.count = meter_count(m, meter), .m1 = rate[0], .m5 = rate[1], .m15 = rate[2]};
 	pthread_mutex_unlock(&m->lock);
 	if (out->count && now > m->start)
 		out->mean = (double)out->count / ((double)(now - m->start) / 1e9);
@@ -332,10 +333,8 @@ static void head(FILE *f, const char *name, const char *type, const char *help)
 static void write_requests(const struct metrics *m, FILE *f)
 {
 	static const char *const results[RESULT_COUNT] = {
-		[RESULT_OK] = "ok",
-		[RESULT_UNAUTHENTICATED] = "unauthenticated",
-		[RESULT_DENIED] = "denied",
-		[RESULT_INVALID] = "invalid",
+		[RESULT_OK] = "ok",         [RESULT_UNAUTHENTICATED] = "unauthenticated",
+		[RESULT_DENIED] = "denied", [RESULT_INVALID] = "invalid",
 		[RESULT_ERROR] = "error",
 	};
 	unsigned op, r;
@@ -347,7 +346,8 @@ static void write_requests(const struct metrics *m, FILE *f)
 
 			if (n)
 				fprintf(f, "svsm_kms_requests_total{op=\"%s\",result=\"%s\"} %llu\n",
-					kms_op_info((enum kms_op)op)->name, results[r], (unsigned long long)n);
+					kms_op_info((enum kms_op)op)->name, results[r],
+					(unsigned long long)n);
 		}
 	}
 }
@@ -363,9 +363,9 @@ static void write_histogram(const struct metrics *m, enum kms_op op, FILE *f)
 		return;
 	for (b = 0; b < BUCKETS - 1; b++) {
 		seen += sum[b];
-		if (b % 4 == 3)		/* powers of two only: the finer ones are for quantiles here */
-			fprintf(f, "%s_bucket{op=\"%s\",le=\"%.6f\"} %llu\n", name, label, (double)bucket_end(b) / 1e6,
-				(unsigned long long)seen);
+		if (b % 4 == 3) /* powers of two only: the finer ones are for quantiles here */
+			fprintf(f, "%s_bucket{op=\"%s\",le=\"%.6f\"} %llu\n", name, label,
+				(double)bucket_end(b) / 1e6, (unsigned long long)seen);
 	}
 	for (i = 0; i < m->workers; i++)
 		ns += peek(&m->worker[i].latency_ns[op]);
@@ -436,7 +436,8 @@ void metrics_write(struct metrics *m, uint64_t now, FILE *f)
 	for (i = 0; i < METER_COUNT; i++)
 		fprintf(f, "svsm_kms_calls_total{meter=\"%s\"} %llu\n", meter_names[i],
 			(unsigned long long)meter_count(m, (enum metrics_meter)i));
-	head(f, "svsm_kms_request_duration_seconds", "histogram", "Time from a complete request to its answer.");
+	head(f, "svsm_kms_request_duration_seconds", "histogram",
+	     "Time from a complete request to its answer.");
 	for (i = 0; i < KMS_OP_COUNT; i++)
 		write_histogram(m, (enum kms_op)i, f);
 	write_gauges(m, f);
@@ -518,8 +519,10 @@ static void read_start(struct metrics_process *p)
 	long hz = sysconf(_SC_CLK_TCK);
 
 	read_proc("/proc/self/stat", buf, sizeof(buf));
-	if (hz <= 0 || sscanf(after_name(buf), "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-			      "%llu", &ticks) != 1)
+	if (hz <= 0 || sscanf(after_name(buf),
+			      "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+			      "%llu",
+			      &ticks) != 1)
 		return;
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	clock_gettime(CLOCK_REALTIME, &wall);
@@ -538,8 +541,8 @@ void metrics_process_read(struct metrics_process *p)
 	struct rlimit files;
 	char buf[256];
 
-	*p = (struct metrics_process){ .heap_used = heap.uordblks + heap.hblkhd,
-				       .heap_committed = heap.arena + heap.hblkhd };
+	*p = (struct metrics_process){.heap_used = heap.uordblks + heap.hblkhd,
+				      .heap_committed = heap.arena + heap.hblkhd};
 	read_proc("/proc/self/statm", buf, sizeof(buf));
 	if (page > 0 && sscanf(buf, "%lu %lu", &size, &resident) == 2) {
 		p->virtual_size = (uint64_t)size * (uint64_t)page;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters, meters and latencies. Each worker thread has its own counters, which only it writes: counting is a
- * plain addition, no lock, no shared cache line. Readers sum over the workers, so what they see is a moment
+ * Counters, meters and latencies. Each worker thread has its own counters, which only it writes: counting is
+ * a plain addition, no lock, no shared cache line. Readers sum over the workers, so what they see is a moment
  * old and each counter only grows.
  *
  * Shown in two ways: as Prometheus text (metrics_write) and as the beans of Hadoop's /jmx (jmx.h).
@@ -23,33 +23,33 @@ enum metrics_meter {
 	METER_DECRYPT_EEK,
 	METER_REENCRYPT_EEK,
 	METER_REENCRYPT_EEK_BATCH,
-	METER_UNAUTHORIZED,	/* operation ACL denials: to be marked by the caller */
+	METER_UNAUTHORIZED, /* operation ACL denials: to be marked by the caller */
 	METER_UNAUTHENTICATED,
 	METER_INVALID,
 	METER_COUNT,
 };
 
 enum metrics_result {
-	RESULT_OK,		/* 2xx, 3xx */
-	RESULT_UNAUTHENTICATED,	/* 401 */
-	RESULT_DENIED,		/* 403 */
-	RESULT_INVALID,		/* other 4xx */
-	RESULT_ERROR,		/* 5xx and anything else */
+	RESULT_OK,              /* 2xx, 3xx */
+	RESULT_UNAUTHENTICATED, /* 401 */
+	RESULT_DENIED,          /* 403 */
+	RESULT_INVALID,         /* other 4xx */
+	RESULT_ERROR,           /* 5xx and anything else */
 	RESULT_COUNT,
 };
 
 struct metrics_rates {
 	uint64_t count;
-	double mean, m1, m5, m15;	/* events per second; exponentially weighted as Dropwizard does */
+	double mean, m1, m5, m15; /* events per second; exponentially weighted as Dropwizard does */
 };
 
 /* A figure that somebody else knows. Texts are kept by reference and must be constant. */
 struct metrics_gauge {
-	const char *name;	/* [a-z_]+, in base units: svsm_kms_keys, svsm_kms_store_bytes */
+	const char *name; /* [a-z_]+, in base units: svsm_kms_keys, svsm_kms_store_bytes */
 	const char *help;
-	const char *labels;	/* "isolation=\"process\"", or NULL */
-	bool counter;		/* only grows */
-	double (*read)(void *ctx);	/* from any thread; NULL: constant 1, for information in labels */
+	const char *labels;        /* "isolation=\"process\"", or NULL */
+	bool counter;              /* only grows */
+	double (*read)(void *ctx); /* from any thread; NULL: constant 1, for information in labels */
 	void *ctx;
 };
 
@@ -66,8 +66,9 @@ void metrics_free(struct metrics *m);
 struct metrics_worker *metrics_worker(struct metrics *m, unsigned i);
 
 /*
- * One answered request: counts it by operation and result, its latency, and the meters that follow from the two:
- * that of the operation (generate: only when it succeeded; none of them after 401), unauthenticated, invalid.
+ * One answered request: counts it by operation and result, its latency, and the meters that follow from the
+ * two: that of the operation (generate: only when it succeeded; none of them after 401), unauthenticated,
+ * invalid.
  */
 void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, uint64_t latency_ns);
 
@@ -99,10 +100,10 @@ void metrics_write(struct metrics *m, uint64_t now, FILE *f);
 
 /* What the kernel and the allocator say about this process; a figure that cannot be had is 0. */
 struct metrics_process {
-	uint64_t heap_used, heap_committed;	/* malloc, bytes */
-	uint64_t resident, virtual_size;	/* bytes */
+	uint64_t heap_used, heap_committed; /* malloc, bytes */
+	uint64_t resident, virtual_size;    /* bytes */
 	uint64_t cpu_ns;
-	uint64_t start_ms, uptime_ms;		/* since 1970; since start */
+	uint64_t start_ms, uptime_ms; /* since 1970; since start */
 	uint64_t open_files, max_files;
 	uint64_t threads, threads_running, threads_blocked, threads_waiting;
 };

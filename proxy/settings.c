@@ -21,35 +21,36 @@
 enum type {
 	T_BOOL,
 	T_INT,
-	T_SIZE,		/* bytes; k, m, g, t */
-	T_MS,		/* ours may have a suffix: ms, s, m, h, d */
+	T_SIZE, /* bytes; k, m, g, t */
+	T_MS,   /* ours may have a suffix: ms, s, m, h, d */
 	T_SECONDS,
-	T_ENUM,		/* one of `choices` */
+	T_ENUM, /* one of `choices` */
 	T_STRING,
 	T_PATH,
-	T_ADDRESS,	/* HOST:PORT, several separated by commas */
+	T_ADDRESS, /* HOST:PORT, several separated by commas */
 };
 
 enum {
-	KMS_DEFAULT = 1,	/* in kms-default.xml, which in Hadoop overrides core-site.xml */
-	CORE = 2,		/* handed to the trusted core */
-	NOTHING = 4,		/* has no effect here */
+	KMS_DEFAULT = 1, /* in kms-default.xml, which in Hadoop overrides core-site.xml */
+	CORE = 2,        /* handed to the trusted core */
+	NOTHING = 4,     /* has no effect here */
 };
 
 struct row {
 	const char *name;
 	enum type type;
 	unsigned flags;
-	const char *value;	/* default */
+	const char *value; /* default */
 	int64_t min, max;
-	const char *choices;	/* T_ENUM: "a|b" */
-	const char *refusal;	/* T_ENUM: why anything else is refused, and what to do */
+	const char *choices; /* T_ENUM: "a|b" */
+	const char *refusal; /* T_ENUM: why anything else is refused, and what to do */
 	const char *help;
 };
 
 #define AUTH "hadoop.kms.authentication."
 #define DAY_MS 86400000
 
+/* clang-format off */
 static const struct row table[SET_COUNT] = {
 	[SET_HTTP_HOST] = { "hadoop.kms.http.host", T_STRING, KMS_DEFAULT, "0.0.0.0", .help =
 		"address to listen on; without a configuration directory 127.0.0.1" },
@@ -194,6 +195,7 @@ static const struct row table[SET_COUNT] = {
 	{ "hadoop.security.crypto.jce.provider", T_STRING, NOTHING, "", .help =
 		"there are no Java providers; SM4 works without one" },
 };
+/* clang-format on */
 
 /* Families of names. The first that matches counts; names in the table are not looked up here. */
 enum family_kind { F_CORE, F_NOTHING, F_ACL, F_UNKNOWN_NOTICE, F_UNKNOWN_REFUSED };
@@ -202,24 +204,25 @@ static const struct family {
 	enum family_kind kind;
 	const char *help;
 } families[] = {
-	{ "hadoop.kms.proxyuser.", F_CORE, "who may act for whom: `.users`, `.groups`, `.hosts`" },
-	{ AUTH "kerberos.", F_NOTHING, "Kerberos is not supported yet" },
-	{ AUTH "multi-scheme-auth-handler.", F_NOTHING, "multi-scheme authentication is not supported yet" },
-	{ AUTH "signer.secret.provider.zookeeper.", F_NOTHING, "ZooKeeper is not used" },
-	{ AUTH "zk-dt-secret-manager.", F_NOTHING, "ZooKeeper is not used: delegation tokens are this server's own" },
-	{ "hadoop.http.header.", F_NOTHING, "extra response headers are not supported yet" },
-	{ "hadoop.kms.acl.", F_ACL, NULL },
-	{ "hadoop.kms.blacklist.", F_ACL, NULL },
-	{ "key.acl.", F_ACL, NULL },
-	{ "default.key.acl.", F_ACL, NULL },
-	{ "whitelist.key.acl.", F_ACL, NULL },
-	{ "hadoop.kms.", F_UNKNOWN_NOTICE, NULL },
-	{ "svsm.kms.", F_UNKNOWN_REFUSED, NULL },
-	{ "svsm.", F_UNKNOWN_REFUSED, NULL },
+	{"hadoop.kms.proxyuser.", F_CORE, "who may act for whom: `.users`, `.groups`, `.hosts`"},
+	{AUTH "kerberos.", F_NOTHING, "Kerberos is not supported yet"},
+	{AUTH "multi-scheme-auth-handler.", F_NOTHING, "multi-scheme authentication is not supported yet"},
+	{AUTH "signer.secret.provider.zookeeper.", F_NOTHING, "ZooKeeper is not used"},
+	{AUTH "zk-dt-secret-manager.", F_NOTHING,
+	 "ZooKeeper is not used: delegation tokens are this server's own"},
+	{"hadoop.http.header.", F_NOTHING, "extra response headers are not supported yet"},
+	{"hadoop.kms.acl.", F_ACL, NULL},
+	{"hadoop.kms.blacklist.", F_ACL, NULL},
+	{"key.acl.", F_ACL, NULL},
+	{"default.key.acl.", F_ACL, NULL},
+	{"whitelist.key.acl.", F_ACL, NULL},
+	{"hadoop.kms.", F_UNKNOWN_NOTICE, NULL},
+	{"svsm.kms.", F_UNKNOWN_REFUSED, NULL},
+	{"svsm.", F_UNKNOWN_REFUSED, NULL},
 };
 
 struct value {
-	char *text;		/* trimmed and normalised */
+	char *text; /* trimmed and normalised */
 	int64_t n;
 	bool set;
 };
@@ -234,7 +237,7 @@ struct settings {
 	struct notices notices, acl_notices;
 	uint8_t secret[SECRET_MAX];
 	size_t secret_len;
-	bool no_memory;		/* while reading: a notice or value could not be kept */
+	bool no_memory; /* while reading: a notice or value could not be kept */
 };
 
 /* ---- errors and notices ---- */
@@ -259,8 +262,9 @@ static enum rc no_memory(struct conf_error *err)
 	return RC_NO_ROOM;
 }
 
-__attribute__((format(printf, 6, 7))) static void note(struct settings *s, struct notices *to, enum settings_level level,
-						       const char *file, unsigned line, const char *fmt, ...)
+__attribute__((format(printf, 6, 7))) static void note(struct settings *s, struct notices *to,
+						       enum settings_level level, const char *file,
+						       unsigned line, const char *fmt, ...)
 {
 	size_t room = to->room ? to->room * 2 : 16;
 	char where[600] = "", what[1024];
@@ -286,7 +290,7 @@ __attribute__((format(printf, 6, 7))) static void note(struct settings *s, struc
 		s->no_memory = true;
 		return;
 	}
-	to->p[to->count++] = (struct settings_notice){ .level = level, .text = text };
+	to->p[to->count++] = (struct settings_notice){.level = level, .text = text};
 }
 
 static void notices_clear(struct notices *n)
@@ -294,7 +298,7 @@ static void notices_clear(struct notices *n)
 	while (n->count)
 		free((char *)n->p[--n->count].text);
 	free(n->p);
-	*n = (struct notices){ 0 };
+	*n = (struct notices){0};
 }
 
 /* ---- values ---- */
@@ -315,8 +319,9 @@ MUST_CHECK static bool take_number(struct slice *s, int64_t *out)
 	for (; i < s->len; i++, digits++) {
 		uint8_t c = s->p[i];
 
-		d = c >= '0' && c <= '9' ? c - '0' : base == 16 && (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ?
-		    (c | 0x20) - 'a' + 10 : -1;
+		d = c >= '0' && c <= '9'                                   ? c - '0'
+		    : base == 16 && (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+									   : -1;
 		if (d < 0)
 			break;
 		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
@@ -332,11 +337,11 @@ struct suffix {
 	int64_t factor;
 };
 
-static const struct suffix sizes[] = { { "", 1 }, { "k", 1 << 10 }, { "m", 1 << 20 }, { "g", 1 << 30 },
-				       { "t", INT64_C(1) << 40 } };
-static const struct suffix ms[] = { { "", 1 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 },
-				    { "d", DAY_MS } };
-static const struct suffix plain[] = { { "", 1 } };
+static const struct suffix sizes[] = {
+	{"", 1}, {"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"t", INT64_C(1) << 40}};
+static const struct suffix ms[] = {{"", 1},      {"ms", 1},      {"s", 1000},
+				   {"m", 60000}, {"h", 3600000}, {"d", DAY_MS}};
+static const struct suffix plain[] = {{"", 1}};
 
 MUST_CHECK static bool number_of(const struct row *r, struct slice v, int64_t *out)
 {
@@ -355,7 +360,8 @@ MUST_CHECK static bool number_of(const struct row *r, struct slice v, int64_t *o
 		return false;
 	for (i = 0; i < count; i++)
 		if (text_is_nocase(v, t[i].text))
-			return !__builtin_mul_overflow(*out, t[i].factor, out) && *out >= r->min && *out <= r->max;
+			return !__builtin_mul_overflow(*out, t[i].factor, out) && *out >= r->min &&
+			       *out <= r->max;
 	return false;
 }
 
@@ -387,10 +393,11 @@ MUST_CHECK static bool is_address_list(struct slice v)
 		if (!colon || colon == one.p)
 			return false;
 		port = slice_of(colon + 1, one.len - (size_t)(colon + 1 - one.p));
-		if (!port.len || port.p[0] < '0' || port.p[0] > '9' || !take_number(&port, &n) || port.len || n > 65535)
+		if (!port.len || port.p[0] < '0' || port.p[0] > '9' || !take_number(&port, &n) || port.len ||
+		    n > 65535)
 			return false;
 		if (one.p[0] != '[' && memchr(one.p, ':', (size_t)(colon - one.p)))
-			return false;	/* an IPv6 address needs brackets */
+			return false; /* an IPv6 address needs brackets */
 		v = comma ? slice_of(comma + 1, v.len - (size_t)(comma + 1 - v.p)) : slice_of(v.p, 0);
 		if (comma && !v.len)
 			return false;
@@ -440,7 +447,8 @@ static const char *number_form(const struct row *r)
 	if (r->type == T_SIZE)
 		return "bytes, also with k, m, g, t";
 	if (r->type == T_MS)
-		return strncmp(r->name, "svsm.", 5) == 0 ? "milliseconds, also with s, m, h, d" : "milliseconds";
+		return strncmp(r->name, "svsm.", 5) == 0 ? "milliseconds, also with s, m, h, d"
+							 : "milliseconds";
 	return r->type == T_SECONDS ? "seconds" : "a number";
 }
 
@@ -450,13 +458,14 @@ static enum rc refuse_value(struct conf_error *err, const struct row *r, const s
 	case T_BOOL:
 		return refuse(err, p, "%s is '%.*s'; write true or false", r->name, TEXT_ARG(p->value));
 	case T_ENUM:
-		return refuse(err, p, "%s is '%.*s', accepted: %s; %s", r->name, TEXT_ARG(p->value), r->choices, r->refusal);
+		return refuse(err, p, "%s is '%.*s', accepted: %s; %s", r->name, TEXT_ARG(p->value),
+			      r->choices, r->refusal);
 	case T_ADDRESS:
 		return refuse(err, p, "%s is '%.*s'; write HOST:PORT, an IPv6 address in brackets", r->name,
 			      TEXT_ARG(p->value));
 	default:
-		return refuse(err, p, "%s is '%.*s'; write %s, from %lld to %lld", r->name, TEXT_ARG(p->value),
-			      number_form(r), (long long)r->min, (long long)r->max);
+		return refuse(err, p, "%s is '%.*s'; write %s, from %lld to %lld", r->name,
+			      TEXT_ARG(p->value), number_form(r), (long long)r->min, (long long)r->max);
 	}
 }
 
@@ -484,7 +493,8 @@ static enum rc read_row(struct settings *s, const struct conf *c, enum setting i
 
 	if (p && overridden_by_default(r, p)) {
 		note(s, &s->notices, SETTINGS_WARNING, p->file, p->line,
-		     "%s has no effect in core-site.xml (a default of the KMS comes later); move it to kms-site.xml", r->name);
+		     "%s has no effect in core-site.xml (a default of the KMS comes later); move it to kms-site.xml",
+		     r->name);
 		p = NULL;
 	}
 	if (p) {
@@ -496,8 +506,10 @@ static enum rc read_row(struct settings *s, const struct conf *c, enum setting i
 	}
 	if (!v->text)
 		return no_memory(err);
-	if (p && (r->flags & NOTHING) && strcmp(v->text, r->value) != 0 && !slice_is(text_trim(p->raw), r->value))
-		note(s, &s->notices, SETTINGS_NOTICE, p->file, p->line, "%s has no effect here: %s", r->name, r->help);
+	if (p && (r->flags & NOTHING) && strcmp(v->text, r->value) != 0 &&
+	    !slice_is(text_trim(p->raw), r->value))
+		note(s, &s->notices, SETTINGS_NOTICE, p->file, p->line, "%s has no effect here: %s", r->name,
+		     r->help);
 	return RC_OK;
 }
 
@@ -540,7 +552,8 @@ static const struct family *family_of(struct slice name)
 	return NULL;
 }
 
-static enum rc check_name(struct settings *s, const struct conf *c, const struct conf_prop *p, struct conf_error *err)
+static enum rc check_name(struct settings *s, const struct conf *c, const struct conf_prop *p,
+			  struct conf_error *err)
 {
 	const struct family *f = row_find(p->name) ? NULL : family_of(p->name);
 	const char *near, *quote;
@@ -548,8 +561,8 @@ static enum rc check_name(struct settings *s, const struct conf *c, const struct
 	if (!f || f->kind == F_CORE)
 		return RC_OK;
 	if (f->kind == F_NOTHING) {
-		note(s, &s->notices, SETTINGS_NOTICE, p->file, p->line, "%.*s has no effect here: %s", TEXT_ARG(p->name),
-		     f->help);
+		note(s, &s->notices, SETTINGS_NOTICE, p->file, p->line, "%.*s has no effect here: %s",
+		     TEXT_ARG(p->name), f->help);
 		return RC_OK;
 	}
 	if (f->kind == F_ACL) {
@@ -562,10 +575,11 @@ static enum rc check_name(struct settings *s, const struct conf *c, const struct
 	quote = near ? "'" : "";
 	if (f->kind == F_UNKNOWN_REFUSED)
 		return refuse(err, p, "there is no setting '%.*s'; %s%s%s%s", TEXT_ARG(p->name),
-			      near ? "did you mean " : "remove it, the settings are listed in docs/operations.md", quote,
-			      near ? near : "", near ? "'?" : "");
-	note(s, &s->notices, SETTINGS_WARNING, p->file, p->line, "%.*s is not known and has no effect%s%s%s", TEXT_ARG(p->name),
-	     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+			      near ? "did you mean "
+				   : "remove it, the settings are listed in docs/operations.md",
+			      quote, near ? near : "", near ? "'?" : "");
+	note(s, &s->notices, SETTINGS_WARNING, p->file, p->line, "%.*s is not known and has no effect%s%s%s",
+	     TEXT_ARG(p->name), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 	return RC_OK;
 }
 
@@ -579,14 +593,14 @@ static void conf_notes(struct settings *s, const struct conf *c, enum conf_list 
 	while ((n = conf_note_next(c, list, &at))) {
 		switch (n->kind) {
 		case CONF_NOTE_EMPTY:
-			break;	/* matters for ACLs only, see there */
+			break; /* matters for ACLs only, see there */
 		case CONF_NOTE_FINAL:
-			note(s, to, SETTINGS_WARNING, n->file, n->line, "%.*s has no effect: an earlier definition is final",
-			     TEXT_ARG(n->name));
+			note(s, to, SETTINGS_WARNING, n->file, n->line,
+			     "%.*s has no effect: an earlier definition is final", TEXT_ARG(n->name));
 			break;
 		case CONF_NOTE_TWICE:
-			note(s, to, SETTINGS_WARNING, n->file, n->line, "%.*s is defined twice, this definition counts",
-			     TEXT_ARG(n->name));
+			note(s, to, SETTINGS_WARNING, n->file, n->line,
+			     "%.*s is defined twice, this definition counts", TEXT_ARG(n->name));
 			break;
 		case CONF_NOTE_MISSING:
 			note(s, to, SETTINGS_NOTICE, n->file, 0, "does not exist, taken as empty");
@@ -605,8 +619,10 @@ static enum rc check_provider(const struct conf *c, enum setting id, struct conf
 	if (!p || overridden_by_default(&table[id], p) || slice_starts(text_trim(p->value), "jceks:") ||
 	    slice_starts(text_trim(p->value), "localjceks:") || text_trim(p->value).len == 0)
 		return RC_OK;
-	return refuse(err, p, "%s names a key store that this server cannot replace silently; copy the keys with "
-		      "`svsm-kms import` from the server that uses it, then remove the property", table[id].name);
+	return refuse(err, p,
+		      "%s names a key store that this server cannot replace silently; copy the keys with "
+		      "`svsm-kms import` from the server that uses it, then remove the property",
+		      table[id].name);
 }
 
 static enum rc read_secret(struct settings *s, const char *path, struct conf_error *err)
@@ -631,7 +647,8 @@ static enum rc read_secret(struct settings *s, const char *path, struct conf_err
 		}
 	}
 	if (n <= 0)
-		snprintf(err->text, sizeof(err->text), "%s: %s; %s needs a file of 1 to %u bytes that the server can read", path,
+		snprintf(err->text, sizeof(err->text),
+			 "%s: %s; %s needs a file of 1 to %u bytes that the server can read", path,
 			 n < 0 ? strerror(errno) : "is empty", table[SET_SECRET_FILE].name, SECRET_MAX);
 	if (fd >= 0)
 		close(fd);
@@ -674,33 +691,36 @@ static void general_notices(struct settings *s)
 	if (i == ARRAY_LEN(unix_mappings))
 		note(s, &s->notices, SETTINGS_WARNING, NULL, 0,
 		     "groups of %.100s are not looked up; let the operating system know them (sssd, nss) and set %s to true, or "
-		     "list them in %s", mapping, table[SET_GROUPS_OS].name, table[SET_STATIC_GROUPS].name);
+		     "list them in %s",
+		     mapping, table[SET_GROUPS_OS].name, table[SET_STATIC_GROUPS].name);
 	if (!settings_bool(s, SET_KEY_AUTHORIZATION))
 		note(s, &s->notices, SETTINGS_WARNING, NULL, 0, "%s is false: key ACLs are not checked",
 		     table[SET_KEY_AUTHORIZATION].name);
 	if (settings_bool(s, SET_AUTH_ANONYMOUS))
-		note(s, &s->notices, SETTINGS_WARNING, NULL, 0, "%s is true: requests without a user are refused all the same",
+		note(s, &s->notices, SETTINGS_WARNING, NULL, 0,
+		     "%s is true: requests without a user are refused all the same",
 		     table[SET_AUTH_ANONYMOUS].name);
 }
 
 /* ---- access control lists ---- */
 
-static const char op_types[] = "CREATE|DELETE|ROLLOVER|GET|GET_KEYS|GET_METADATA|SET_KEY_MATERIAL|GENERATE_EEK|DECRYPT_EEK";
+static const char op_types[] =
+	"CREATE|DELETE|ROLLOVER|GET|GET_KEYS|GET_METADATA|SET_KEY_MATERIAL|GENERATE_EEK|DECRYPT_EEK";
 static const char key_types[] = "MANAGEMENT|GENERATE_EEK|DECRYPT_EEK|READ|ALL";
 static const char default_types[] = "MANAGEMENT|GENERATE_EEK|DECRYPT_EEK|READ";
 
 static const struct acl_kind {
 	const char *prefix;
 	const char *types;
-	bool named;		/* a key's ACL name stands before the type */
+	bool named; /* a key's ACL name stands before the type */
 	bool blacklist;
-	const char *empty;	/* what an empty value means */
+	const char *empty; /* what an empty value means */
 } acl_kinds[] = {
-	{ "hadoop.kms.acl.", op_types, false, false, "everyone is allowed" },
-	{ "hadoop.kms.blacklist.", op_types, false, true, "nobody is excluded" },
-	{ "key.acl.", key_types, true, false, "there is no such entry" },
-	{ "default.key.acl.", default_types, false, false, "there is no such entry" },
-	{ "whitelist.key.acl.", default_types, false, false, "there is no such entry" },
+	{"hadoop.kms.acl.", op_types, false, false, "everyone is allowed"},
+	{"hadoop.kms.blacklist.", op_types, false, true, "nobody is excluded"},
+	{"key.acl.", key_types, true, false, "there is no such entry"},
+	{"default.key.acl.", default_types, false, false, "there is no such entry"},
+	{"whitelist.key.acl.", default_types, false, false, "there is no such entry"},
 };
 
 static const struct acl_kind *acl_kind_of(struct slice name)
@@ -730,7 +750,8 @@ static struct slice acl_groups(struct slice value)
 {
 	const uint8_t *blank = value.len ? memchr(value.p, ' ', value.len) : NULL;
 
-	return blank ? text_trim(slice_of(blank + 1, value.len - (size_t)(blank + 1 - value.p))) : slice_of(value.p, 0);
+	return blank ? text_trim(slice_of(blank + 1, value.len - (size_t)(blank + 1 - value.p)))
+		     : slice_of(value.p, 0);
 }
 
 static void check_acl(struct settings *s, const struct acl_kind *k, const struct conf_prop *p)
@@ -738,22 +759,27 @@ static void check_acl(struct settings *s, const struct acl_kind *k, const struct
 	const uint8_t *blank = p->value.len ? memchr(p->value.p, ' ', p->value.len) : NULL;
 
 	if (!is_choice(k->types, acl_type(k, p->name)))
-		note(s, &s->acl_notices, SETTINGS_WARNING, p->file, p->line, "%.*s has no effect: types are %s", TEXT_ARG(p->name),
-		     k->types);
+		note(s, &s->acl_notices, SETTINGS_WARNING, p->file, p->line,
+		     "%.*s has no effect: types are %s", TEXT_ARG(p->name), k->types);
 	if (blank && blank > p->value.p && blank[-1] == ',' && acl_groups(p->value).len)
 		note(s, &s->acl_notices, SETTINGS_WARNING, p->file, p->line,
 		     "%.*s: what follows the first blank are groups; write `user1,user2 group1,group2` without blanks "
-		     "after commas", TEXT_ARG(p->name));
+		     "after commas",
+		     TEXT_ARG(p->name));
 }
 
 static enum rc check_blacklist(const struct settings *s, const struct conf_prop *p, struct conf_error *err)
 {
 	struct slice groups = acl_groups(p->value);
 
-	if (!groups.len || slice_is(groups, "*") || settings_bool(s, SET_GROUPS_OS) || settings_is_set(s, SET_STATIC_GROUPS))
+	if (!groups.len || slice_is(groups, "*") || settings_bool(s, SET_GROUPS_OS) ||
+	    settings_is_set(s, SET_STATIC_GROUPS))
 		return RC_OK;
-	return refuse(err, p, "%.*s excludes groups, but no groups are known and nobody would be excluded; set %s to true, or "
-		      "list the members in %s", TEXT_ARG(p->name), table[SET_GROUPS_OS].name, table[SET_STATIC_GROUPS].name);
+	return refuse(
+		err, p,
+		"%.*s excludes groups, but no groups are known and nobody would be excluded; set %s to true, or "
+		"list the members in %s",
+		TEXT_ARG(p->name), table[SET_GROUPS_OS].name, table[SET_STATIC_GROUPS].name);
 }
 
 static void empty_acls(struct settings *s, const struct conf *c)
@@ -766,8 +792,8 @@ static void empty_acls(struct settings *s, const struct conf *c)
 
 		if (k)
 			note(s, &s->acl_notices, SETTINGS_WARNING, n->file, n->line,
-			     "%.*s is empty, which Hadoop takes as not set: %s. A single blank means nobody", TEXT_ARG(n->name),
-			     k->empty);
+			     "%.*s is empty, which Hadoop takes as not set: %s. A single blank means nobody",
+			     TEXT_ARG(n->name), k->empty);
 	}
 }
 
@@ -796,6 +822,22 @@ enum rc settings_check_acls(struct settings *s, const struct conf *c, struct con
 		note(s, &s->acl_notices, SETTINGS_WARNING, "kms-acls.xml", 0,
 		     "there are no key ACLs, so no key can be used; add default.key.acl.MANAGEMENT, .GENERATE_EEK, .DECRYPT_EEK "
 		     "and .READ");
+	return rc;
+}
+
+static enum rc check_reloaded(void *ctx, const struct conf *c, struct conf_error *err)
+{
+	return settings_check_acls(ctx, c, err);
+}
+
+enum rc settings_reload_acls(struct settings *s, struct conf *c, struct conf_error *err)
+{
+	enum rc rc = conf_acls_reload(c, check_reloaded, s, err);
+	struct conf_error again;
+
+	/* the notices are to be those of the list in force, which was accepted before */
+	if (rc != RC_OK)
+		INVARIANT(settings_check_acls(s, c, &again) == RC_OK);
 	return rc;
 }
 
@@ -913,14 +955,14 @@ MUST_CHECK static bool core_wants(const struct conf_prop *p, enum conf_list list
 	if (list == CONF_ACLS)
 		return acl_kind_of(p->name) != NULL;
 	if (row_find(p->name))
-		return false;	/* came with the table, or is not the core's */
+		return false; /* came with the table, or is not the core's */
 	return slice_starts(p->name, AUTH) || slice_starts(p->name, "hadoop.kms.proxyuser.");
 }
 
-bool settings_core_next(const struct settings *s, const struct conf *c, struct settings_core_iter *it, struct slice *name,
-			struct slice *value)
+bool settings_core_next(const struct settings *s, const struct conf *c, struct settings_core_iter *it,
+			struct slice *name, struct slice *value)
 {
-	static const enum conf_list lists[] = { CONF_SITE, CONF_ACLS };
+	static const enum conf_list lists[] = {CONF_SITE, CONF_ACLS};
 	const struct conf_prop *p;
 
 	while (it->phase == 0 && it->at < SET_COUNT) {
@@ -933,7 +975,7 @@ bool settings_core_next(const struct settings *s, const struct conf *c, struct s
 		}
 	}
 	if (it->phase == 0)
-		*it = (struct settings_core_iter){ .phase = 1 };
+		*it = (struct settings_core_iter){.phase = 1};
 	while (it->phase <= ARRAY_LEN(lists)) {
 		while ((p = conf_next(c, lists[it->phase - 1], "", &it->at))) {
 			if (core_wants(p, lists[it->phase - 1])) {
@@ -942,7 +984,7 @@ bool settings_core_next(const struct settings *s, const struct conf *c, struct s
 				return true;
 			}
 		}
-		*it = (struct settings_core_iter){ .phase = it->phase + 1 };
+		*it = (struct settings_core_iter){.phase = it->phase + 1};
 	}
 	return false;
 }
@@ -950,15 +992,9 @@ bool settings_core_next(const struct settings *s, const struct conf *c, struct s
 /* ---- documentation and /conf ---- */
 
 static const char *const type_names[] = {
-	[T_BOOL] = "true or false",
-	[T_INT] = "number",
-	[T_SIZE] = "size",
-	[T_MS] = "milliseconds",
-	[T_SECONDS] = "seconds",
-	[T_ENUM] = NULL,
-	[T_STRING] = "text",
-	[T_PATH] = "path",
-	[T_ADDRESS] = "addresses",
+	[T_BOOL] = "true or false", [T_INT] = "number",      [T_SIZE] = "size",
+	[T_MS] = "milliseconds",    [T_SECONDS] = "seconds", [T_ENUM] = NULL,
+	[T_STRING] = "text",        [T_PATH] = "path",       [T_ADDRESS] = "addresses",
 };
 
 static void print_type(FILE *f, const struct row *r)
@@ -968,7 +1004,7 @@ static void print_type(FILE *f, const struct row *r)
 	if (r->type == T_ENUM) {
 		fputc('`', f);
 		for (p = r->choices; *p; p++)
-			fputs(*p == '|' ? "`, `" : (const char[]){ *p, 0 }, f);
+			fputs(*p == '|' ? "`, `" : (const char[]){*p, 0}, f);
 		fputc('`', f);
 		return;
 	}
@@ -1038,11 +1074,12 @@ MUST_CHECK static bool has_userinfo(struct slice v)
 
 bool settings_is_secret(struct slice name, struct slice value)
 {
-	static const char *const ends[] = { "secret", "password", "passwd", "passphrase", ".pass", "credential", "token",
-					    ".keypassword" };
-	static const char *const parts[] = { "secret.key", "session.key", "session.token", "encryption.key", "secretkey",
-					     "fs.azure.account.key", "fs.azure.oauth2", "fs.adl.oauth2", "fs.gs.encryption",
-					     "fs.gs.proxy", "fs.gs.auth", "access.key", "oauth", "private.key" };
+	static const char *const ends[] = {"secret", "password",   "passwd", "passphrase",
+					   ".pass",  "credential", "token",  ".keypassword"};
+	static const char *const parts[] = {
+		"secret.key",           "session.key",     "session.token", "encryption.key",   "secretkey",
+		"fs.azure.account.key", "fs.azure.oauth2", "fs.adl.oauth2", "fs.gs.encryption", "fs.gs.proxy",
+		"fs.gs.auth",           "access.key",      "oauth",         "private.key"};
 	char lower[256];
 	size_t i;
 
@@ -1051,8 +1088,8 @@ bool settings_is_secret(struct slice name, struct slice value)
 	for (i = 0; i < name.len; i++)
 		lower[i] = (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] | 0x20 : name.p[i]);
 	lower[i] = 0;
-	return has_word(lower, ends, ARRAY_LEN(ends), true) || has_word(lower, parts, ARRAY_LEN(parts), false) ||
-	       has_userinfo(value);
+	return has_word(lower, ends, ARRAY_LEN(ends), true) ||
+	       has_word(lower, parts, ARRAY_LEN(parts), false) || has_userinfo(value);
 }
 
 struct dump {
@@ -1071,7 +1108,8 @@ static void dump_one(struct dump *d, struct slice name, struct slice raw, struct
 		return;
 	if (d->format == SETTINGS_XML) {
 		if (d->written == 0)
-			fputs("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?><configuration>\n", d->f);
+			fputs("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?><configuration>\n",
+			      d->f);
 		fputs("<property><name>", d->f);
 		text_xml(d->f, name);
 		fputs("</name><value>", d->f);
@@ -1102,16 +1140,17 @@ static const char *default_source(const struct row *r)
 	return (r->flags & KMS_DEFAULT) ? "kms-default.xml" : "core-default.xml";
 }
 
-bool settings_dump(const struct settings *s, const struct conf *c, enum settings_format format, struct slice name, FILE *f)
+bool settings_dump(const struct settings *s, const struct conf *c, enum settings_format format,
+		   struct slice name, FILE *f)
 {
-	struct dump d = { .f = f, .format = format, .only = name };
+	struct dump d = {.f = f, .format = format, .only = name};
 	const struct conf_prop *p;
 	size_t at = 0, i;
 
 	for (i = 0; i < SET_COUNT; i++)
 		if (!s->value[i].set)
-			dump_one(&d, slice_str(table[i].name), slice_str(table[i].value), slice_str(table[i].value), false,
-				 default_source(&table[i]));
+			dump_one(&d, slice_str(table[i].name), slice_str(table[i].value),
+				 slice_str(table[i].value), false, default_source(&table[i]));
 	while ((p = conf_next(c, CONF_SITE, "", &at))) {
 		const struct row *r = row_find(p->name);
 

@@ -78,13 +78,13 @@ enum setting {
 };
 
 enum settings_level {
-	SETTINGS_NOTICE,	/* accepted, has no effect here */
-	SETTINGS_WARNING,	/* probably not what was meant */
+	SETTINGS_NOTICE,  /* accepted, has no effect here */
+	SETTINGS_WARNING, /* probably not what was meant */
 };
 
 struct settings_notice {
 	enum settings_level level;
-	const char *text;	/* "file:line: ..." */
+	const char *text; /* "file:line: ..." */
 };
 
 struct settings;
@@ -98,7 +98,8 @@ enum rc settings_read(const struct conf *c, struct settings **out, struct conf_e
 /* Wipes the signature secret. NULL is fine. */
 void settings_free(struct settings *s);
 
-/* Numbers, sizes in bytes, durations in the unit of their name (.ms, .sec, else see the table), booleans as 0 or 1. */
+/* Numbers, sizes in bytes, durations in the unit of their name (.ms, .sec, else see the table), booleans as 0
+ * or 1. */
 int64_t settings_int(const struct settings *s, enum setting id);
 MUST_CHECK bool settings_bool(const struct settings *s, enum setting id);
 
@@ -115,29 +116,36 @@ const char *settings_name(enum setting id);
 const struct settings_notice *settings_notice_next(const struct settings *s, size_t *at);
 
 /*
- * What cookies are signed with, when hadoop.kms.authentication.signer.secret.provider is "file": the content of the
- * file. Empty: the core makes a random secret. Valid until settings_free(). A secret: never log it.
+ * What cookies are signed with, when hadoop.kms.authentication.signer.secret.provider is "file": the content
+ * of the file. Empty: the core makes a random secret. Valid until settings_free(). A secret: never log it.
  */
 struct slice settings_signature_secret(const struct settings *s);
 
 /*
- * Checks the access control lists; called by settings_read() and again after conf_acls_reload(). Notices about ACLs
- * found earlier are replaced. RC_BAD_INPUT: a blacklist names groups, but there is no source of groups.
+ * Checks the access control lists; called by settings_read() and settings_reload_acls(). Notices about ACLs
+ * found earlier are replaced. RC_BAD_INPUT: a blacklist names groups, but there is no source of
+ * groups.
  */
 enum rc settings_check_acls(struct settings *s, const struct conf *c, struct conf_error *err);
 
 /*
- * What the trusted core is told, one (name, value) after the other; start with a zeroed iterator, false at the end.
- * Settings of the table come with their defaults filled in and normalised: "true"/"false", plain decimal numbers. ACLs
- * and proxy users come as they are written (values are not trimmed: a single blank is meaningful). Names occur
- * once. The slices are valid as long as s and c.
+ * To be called when conf_acls_changed(): reads kms-acls.xml again and checks it. On any error the ACLs in
+ * force and their notices stay; the caller logs err and goes on.
+ */
+enum rc settings_reload_acls(struct settings *s, struct conf *c, struct conf_error *err);
+
+/*
+ * What the trusted core is told, one (name, value) after the other; start with a zeroed iterator, false at
+ * the end. Settings of the table come with their defaults filled in and normalised: "true"/"false", plain
+ * decimal numbers. ACLs and proxy users come as they are written (values are not trimmed: a single blank is
+ * meaningful). Names occur once. The slices are valid as long as s and c.
  */
 struct settings_core_iter {
 	unsigned phase;
 	size_t at;
 };
-MUST_CHECK bool settings_core_next(const struct settings *s, const struct conf *c, struct settings_core_iter *it,
-				   struct slice *name, struct slice *value);
+MUST_CHECK bool settings_core_next(const struct settings *s, const struct conf *c,
+				   struct settings_core_iter *it, struct slice *name, struct slice *value);
 
 /* The table as markdown, for docs/operations.md. */
 void settings_print_table(FILE *f);
@@ -145,8 +153,9 @@ void settings_print_table(FILE *f);
 enum settings_format { SETTINGS_XML, SETTINGS_JSON };
 
 /*
- * The configuration in force as Hadoop's /conf shows it, secrets replaced. name: one property only, or an empty
- * slice for all. False: there is no such property (nothing was written; Hadoop answers 404 "Property x not found").
+ * The configuration in force as Hadoop's /conf shows it, secrets replaced. name: one property only, or an
+ * empty slice for all. False: there is no such property (nothing was written; Hadoop answers 404 "Property x
+ * not found").
  */
 MUST_CHECK bool settings_dump(const struct settings *s, const struct conf *c, enum settings_format format,
 			      struct slice name, FILE *f);

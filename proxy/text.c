@@ -105,7 +105,7 @@ void text_xml(FILE *f, struct slice s)
 			fputs("&gt;", f);
 		else if (cp == '"')
 			fputs("&quot;", f);
-		else if (cp == '\r')	/* a reader would turn it into a newline */
+		else if (cp == '\r') /* a reader would turn it into a newline */
 			fputs("&#13;", f);
 		else
 			fwrite(from, 1, (size_t)(c.at - from), f);

@@ -21,7 +21,7 @@
 #include "proxy/text.h"
 
 #define INCLUDE_DEPTH_MAX 4
-#define SUBST_MAX 20	/* Hadoop's own limit */
+#define SUBST_MAX 20 /* Hadoop's own limit */
 #define CHUNK 65536u
 
 /* Texts live as long as their list and are freed together. */
@@ -33,10 +33,10 @@ struct chunk {
 
 struct list {
 	struct chunk *chunks;
-	size_t text;		/* bytes handed out */
+	size_t text; /* bytes handed out */
 	struct conf_prop *props;
 	size_t count, room;
-	uint32_t *index;	/* hash -> position + 1; a power of two, at most half full */
+	uint32_t *index; /* hash -> position + 1; a power of two, at most half full */
 	size_t index_size;
 	struct conf_note *notes;
 	size_t note_count, note_room;
@@ -45,19 +45,19 @@ struct list {
 struct conf {
 	char *dir;
 	struct list lists[CONF_LISTS];
-	struct stat acls_stat;	/* of the kms-acls.xml last read, good or broken */
+	struct stat acls_stat; /* of the kms-acls.xml last read, good or broken */
 };
 
 struct reader {
 	XML_Parser xml;
 	struct list *list;
-	const char *file;	/* in the list's texts */
-	const char *dir;	/* for includes, or NULL */
+	const char *file; /* in the list's texts */
+	const char *dir;  /* for includes, or NULL */
 	struct conf_error *err;
 	enum rc rc;
-	unsigned depth;		/* of includes */
-	size_t elements;	/* open elements */
-	bool taking;		/* inside an element whose text counts */
+	unsigned depth;  /* of includes */
+	size_t elements; /* open elements */
+	bool taking;     /* inside an element whose text counts */
 	char *token;
 	size_t token_len, token_room;
 	/* the property being read */
@@ -70,8 +70,8 @@ struct reader {
 
 /* ---- errors and texts ---- */
 
-__attribute__((format(printf, 5, 6))) static enum rc fail(struct conf_error *err, enum rc rc, const char *file,
-							  unsigned line, const char *fmt, ...)
+__attribute__((format(printf, 5, 6))) static enum rc
+fail(struct conf_error *err, enum rc rc, const char *file, unsigned line, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -102,7 +102,7 @@ static struct slice text_copy(struct list *l, struct slice s)
 		k = malloc(sizeof(*k) + size);
 		if (!k)
 			return slice_of(NULL, 0);
-		*k = (struct chunk){ .next = l->chunks, .size = size };
+		*k = (struct chunk){.next = l->chunks, .size = size};
 		l->chunks = k;
 	}
 	to = k->bytes + k->used;
@@ -142,7 +142,7 @@ static void list_free(struct list *l)
 	free(l->props);
 	free(l->index);
 	free(l->notes);
-	*l = (struct list){ 0 };
+	*l = (struct list){0};
 }
 
 /* ---- the list ---- */
@@ -201,7 +201,8 @@ MUST_CHECK static bool note(struct list *l, enum conf_note_kind kind, struct sli
 {
 	if (!grow(&l->notes, l->note_count, &l->note_room, sizeof(*l->notes)))
 		return false;
-	l->notes[l->note_count++] = (struct conf_note){ .kind = kind, .name = name, .file = file, .line = line };
+	l->notes[l->note_count++] =
+		(struct conf_note){.kind = kind, .name = name, .file = file, .line = line};
 	return true;
 }
 
@@ -215,14 +216,14 @@ static struct conf_prop *add(struct list *l, struct slice name)
 	    !index_grow(l))
 		return NULL;
 	p = &l->props[l->count++];
-	*p = (struct conf_prop){ .name = name };
+	*p = (struct conf_prop){.name = name};
 	index_put(l, l->count - 1);
 	return p;
 }
 
 /* One <property>: as Hadoop, a property without a value can still be final. */
-static enum rc keep(struct list *l, struct slice name, const struct slice *value, bool final, const char *file,
-		    unsigned line)
+static enum rc keep(struct list *l, struct slice name, const struct slice *value, bool final,
+		    const char *file, unsigned line)
 {
 	struct conf_prop *p;
 	bool ok = true;
@@ -321,10 +322,11 @@ static void start_include(struct reader *r, const char **attr)
 	if (!href)
 		return;
 	if (!r->dir || strchr(href, '/') || strchr(href, ':') || href[0] == '.' || href[0] == 0) {
-		stop(r, fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
-			     "include of '%.200s' refused: only a file name in the same directory can be included; "
-			     "copy the file there",
-			     href));
+		stop(r,
+		     fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
+			  "include of '%.200s' refused: only a file name in the same directory can be included; "
+			  "copy the file there",
+			  href));
 		return;
 	}
 	if (r->depth >= INCLUDE_DEPTH_MAX) {
@@ -333,7 +335,7 @@ static void start_include(struct reader *r, const char **attr)
 		return;
 	}
 	rc = read_file(r->list, r->dir, href, r->depth + 1, NULL, r->err);
-	if (rc == RC_BUSY)		/* it does not exist */
+	if (rc == RC_BUSY) /* it does not exist */
 		r->fallback_allowed = true;
 	else if (rc != RC_OK)
 		stop(r, rc);
@@ -347,8 +349,10 @@ static void on_start(void *user, const char *name, const char **attr)
 	if (r->rc != RC_OK)
 		return;
 	if (r->elements++ == 0 && strcmp(e, "configuration") != 0) {
-		stop(r, fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
-			     "the document is <%.60s>, not <configuration>; is this a Hadoop configuration file?", e));
+		stop(r,
+		     fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
+			  "the document is <%.60s>, not <configuration>; is this a Hadoop configuration file?",
+			  e));
 		return;
 	}
 	if (strcmp(e, "property") == 0) {
@@ -442,8 +446,9 @@ static void on_doctype(void *user, const char *name, const char *sysid, const ch
 	(void)pubid;
 	(void)internal;
 	if (r->rc == RC_OK)
-		stop(r, fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
-			     "a document type (<!DOCTYPE ...>) is not accepted; remove it and write entities out"));
+		stop(r,
+		     fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
+			  "a document type (<!DOCTYPE ...>) is not accepted; remove it and write entities out"));
 }
 
 static enum rc reader_run(struct reader *r, struct slice xml)
@@ -455,17 +460,18 @@ static enum rc reader_run(struct reader *r, struct slice xml)
 	XML_SetCharacterDataHandler(r->xml, on_text);
 	XML_SetStartDoctypeDeclHandler(r->xml, on_doctype);
 	if (XML_Parse(r->xml, (const char *)xml.p, (int)xml.len, 1) != XML_STATUS_OK && r->rc == RC_OK)
-		r->rc = fail(r->err, RC_BAD_INPUT, r->file, line_of(r),
-			     "not valid XML (%s at column %lu); correct the file, `xmllint --noout` shows the place",
-			     XML_ErrorString(XML_GetErrorCode(r->xml)),
-			     (unsigned long)XML_GetCurrentColumnNumber(r->xml) + 1);
+		r->rc = fail(
+			r->err, RC_BAD_INPUT, r->file, line_of(r),
+			"not valid XML (%s at column %lu); correct the file, `xmllint --noout` shows the place",
+			XML_ErrorString(XML_GetErrorCode(r->xml)),
+			(unsigned long)XML_GetCurrentColumnNumber(r->xml) + 1);
 	return r->rc;
 }
 
 static enum rc read_xml(struct list *l, const char *dir, const char *path, struct slice xml, unsigned depth,
 			struct conf_error *err)
 {
-	struct reader r = { .list = l, .dir = dir, .err = err, .depth = depth };
+	struct reader r = {.list = l, .dir = dir, .err = err, .depth = depth};
 	struct slice file = text_copy(l, slice_str(path));
 	enum rc rc = RC_NO_ROOM;
 
@@ -512,8 +518,8 @@ static enum rc slurp(int fd, const char *path, size_t size, char **out, size_t *
 	return RC_OK;
 }
 
-static enum rc read_fd(struct list *l, const char *dir, const char *path, int fd, unsigned depth, struct stat *st,
-		       struct conf_error *err)
+static enum rc read_fd(struct list *l, const char *dir, const char *path, int fd, unsigned depth,
+		       struct stat *st, struct conf_error *err)
 {
 	size_t len = 0;
 	char *p = NULL;
@@ -554,7 +560,8 @@ static enum rc read_file(struct list *l, const char *dir, const char *name, unsi
 	if (fd < 0 && errno == ENOENT)
 		return fail(err, RC_BUSY, path, 0, "does not exist");
 	if (fd < 0)
-		return fail(err, RC_MACHINE, path, 0, "cannot be opened: %s; the server's user must be able to read it",
+		return fail(err, RC_MACHINE, path, 0,
+			    "cannot be opened: %s; the server's user must be able to read it",
 			    strerror(errno));
 	rc = read_fd(l, dir, path, fd, depth, st ? st : &unused, err);
 	close(fd);
@@ -655,14 +662,9 @@ static const struct {
 	const char *value;
 	const char *(*get)(void);
 } system_props[] = {
-	{ "user.home", NULL, user_home },
-	{ "user.name", NULL, user_name },
-	{ "user.dir", NULL, user_dir },
-	{ "java.io.tmpdir", "/tmp", NULL },
-	{ "file.separator", "/", NULL },
-	{ "path.separator", ":", NULL },
-	{ "line.separator", "\n", NULL },
-	{ "os.name", "Linux", NULL },
+	{"user.home", NULL, user_home},   {"user.name", NULL, user_name}, {"user.dir", NULL, user_dir},
+	{"java.io.tmpdir", "/tmp", NULL}, {"file.separator", "/", NULL},  {"path.separator", ":", NULL},
+	{"line.separator", "\n", NULL},   {"os.name", "Linux", NULL},
 };
 
 /* Defaults of core-default.xml that other properties are commonly built from. */
@@ -670,7 +672,7 @@ static const struct {
 	const char *name;
 	const char *value;
 } raw_defaults[] = {
-	{ "hadoop.tmp.dir", "/tmp/hadoop-${user.name}" },
+	{"hadoop.tmp.dir", "/tmp/hadoop-${user.name}"},
 };
 
 MUST_CHECK static bool var_value(const struct list *l, const char *dir, struct slice var, struct slice *out)
@@ -740,15 +742,16 @@ static enum rc substitute(struct list *l, const char *dir, struct conf_prop *p, 
 			break;
 		ref = slice_of(s.p + start - 2, end - start + 3);
 		if (v.len >= ref.len && memmem(v.p, v.len, ref.p, ref.len)) {
-			s = p->raw;	/* refers to itself: left as it is written, as Hadoop does */
+			s = p->raw; /* refers to itself: left as it is written, as Hadoop does */
 			break;
 		}
 		next = replace_range(s, start - 2, end + 1, v, &len);
 		free(cur);
 		if (!next)
-			return fail(err, RC_NO_ROOM, p->file, p->line,
-				    "'%.*s' becomes longer than %u bytes; shorten the properties it refers to",
-				    TEXT_ARG(p->name), CONF_VALUE_MAX);
+			return fail(
+				err, RC_NO_ROOM, p->file, p->line,
+				"'%.*s' becomes longer than %u bytes; shorten the properties it refers to",
+				TEXT_ARG(p->name), CONF_VALUE_MAX);
 		cur = next;
 		s = slice_of(cur, len);
 	}
@@ -756,9 +759,10 @@ static enum rc substitute(struct list *l, const char *dir, struct conf_prop *p, 
 		p->value = s.p == p->raw.p ? p->raw : text_copy(l, s);
 	free(cur);
 	if (round == SUBST_MAX)
-		return fail(err, RC_BAD_INPUT, p->file, p->line,
-			    "'%.*s' needs more than %d substitutions; do its ${...} refer to each other in a circle?",
-			    TEXT_ARG(p->name), SUBST_MAX);
+		return fail(
+			err, RC_BAD_INPUT, p->file, p->line,
+			"'%.*s' needs more than %d substitutions; do its ${...} refer to each other in a circle?",
+			TEXT_ARG(p->name), SUBST_MAX);
 	if (!p->value.p)
 		return fail(err, RC_NO_ROOM, p->file, p->line, "too much text; split the file");
 	return RC_OK;
@@ -782,9 +786,10 @@ static enum rc load_acls(struct conf *c, struct list *l, struct stat *st, struct
 	enum rc rc = read_file(l, c->dir, "kms-acls.xml", 0, st, err);
 
 	if (rc == RC_BUSY)
-		return fail(err, RC_BAD_INPUT, c->dir, 0,
-			    "kms-acls.xml does not exist; without it no key could be used. Create it, for example with "
-			    "default.key.acl.MANAGEMENT, .GENERATE_EEK, .DECRYPT_EEK and .READ");
+		return fail(
+			err, RC_BAD_INPUT, c->dir, 0,
+			"kms-acls.xml does not exist; without it no key could be used. Create it, for example with "
+			"default.key.acl.MANAGEMENT, .GENERATE_EEK, .DECRYPT_EEK and .READ");
 	if (rc != RC_OK)
 		return rc;
 	return list_seal(l, c->dir, err);
@@ -797,7 +802,9 @@ static enum rc load_site(struct conf *c, struct list *l, struct conf_error *err)
 
 	if (rc == RC_BUSY) {
 		file = text_copy(l, slice_str("core-site.xml"));
-		rc = file.p && note(l, CONF_NOTE_MISSING, slice_str(""), (const char *)file.p, 0) ? RC_OK : RC_NO_ROOM;
+		rc = file.p && note(l, CONF_NOTE_MISSING, slice_str(""), (const char *)file.p, 0)
+			     ? RC_OK
+			     : RC_NO_ROOM;
 	}
 	if (rc != RC_OK)
 		return rc;
@@ -840,7 +847,8 @@ enum rc conf_load_dir(const char *dir, struct conf **out, struct conf_error *err
 	return RC_OK;
 }
 
-enum rc conf_parse(struct conf *c, enum conf_list list, const char *label, struct slice xml, struct conf_error *err)
+enum rc conf_parse(struct conf *c, enum conf_list list, const char *label, struct slice xml,
+		   struct conf_error *err)
 {
 	err->text[0] = 0;
 	return read_xml(&c->lists[list], NULL, label, xml, 0, err);
@@ -854,6 +862,7 @@ enum rc conf_seal(struct conf *c, enum conf_list list, struct conf_error *err)
 
 #define PROP(name, value) "<property><name>" name "</name><value>" value "</value></property>\n"
 
+/* clang-format off */
 static const char default_site[] = "<configuration>\n"
 	PROP("hadoop.kms.http.host", "127.0.0.1")
 	PROP("hadoop.kms.authentication.type", "simple")
@@ -874,6 +883,7 @@ static const char default_acls[] = "<configuration>\n"
 	PROP("default.key.acl.DECRYPT_EEK", "*")
 	PROP("default.key.acl.READ", "*")
 	"</configuration>\n";
+/* clang-format on */
 
 enum rc conf_default(struct conf **out, struct conf_error *err)
 {
@@ -964,21 +974,32 @@ bool conf_acls_changed(const struct conf *c)
 	       now.st_mtim.tv_sec != old->st_mtim.tv_sec || now.st_mtim.tv_nsec != old->st_mtim.tv_nsec;
 }
 
-enum rc conf_acls_reload(struct conf *c, struct conf_error *err)
+enum rc conf_acls_reload(struct conf *c,
+			 enum rc (*check)(void *ctx, const struct conf *c, struct conf_error *err), void *ctx,
+			 struct conf_error *err)
 {
-	struct list fresh = { 0 };
+	struct list fresh = {0}, old;
 	enum rc rc;
 
 	err->text[0] = 0;
 	if (!c->dir)
-		return fail(err, RC_DENIED, "kms-acls.xml", 0, "the server runs without a configuration directory");
+		return fail(err, RC_DENIED, "kms-acls.xml", 0,
+			    "the server runs without a configuration directory");
 	rc = load_acls(c, &fresh, &c->acls_stat, err);
 	if (rc != RC_OK) {
 		list_free(&fresh);
 		return rc;
 	}
-	list_free(&c->lists[CONF_ACLS]);
+	old = c->lists[CONF_ACLS];
 	c->lists[CONF_ACLS] = fresh;
+	if (check)
+		rc = check(ctx, c, err);
+	if (rc != RC_OK) {
+		c->lists[CONF_ACLS] = old;
+		list_free(&fresh);
+		return rc;
+	}
+	list_free(&old);
 	err->text[0] = 0;
 	return RC_OK;
 }

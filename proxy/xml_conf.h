@@ -19,33 +19,33 @@
 
 #include "base/base.h"
 
-#define CONF_FILE_MAX	(16u << 20)	/* bytes of one file */
-#define CONF_VALUE_MAX	(1u << 20)	/* bytes of one value after substitution */
-#define CONF_PROPS_MAX	500000u		/* properties of one list */
-#define CONF_TEXT_MAX	(128u << 20)	/* bytes of all texts of one list */
+#define CONF_FILE_MAX (16u << 20)  /* bytes of one file */
+#define CONF_VALUE_MAX (1u << 20)  /* bytes of one value after substitution */
+#define CONF_PROPS_MAX 500000u     /* properties of one list */
+#define CONF_TEXT_MAX (128u << 20) /* bytes of all texts of one list */
 
 enum conf_list {
-	CONF_SITE,	/* core-site.xml, then kms-site.xml */
-	CONF_ACLS,	/* kms-acls.xml */
+	CONF_SITE, /* core-site.xml, then kms-site.xml */
+	CONF_ACLS, /* kms-acls.xml */
 	CONF_LISTS,
 };
 
 struct conf_prop {
 	struct slice name;
-	struct slice value;	/* after substitution; p is NULL: final, but never set */
-	struct slice raw;	/* as written in the file */
-	const char *file;	/* path of the file; "built-in" for conf_default() */
+	struct slice value; /* after substitution; p is NULL: final, but never set */
+	struct slice raw;   /* as written in the file */
+	const char *file;   /* path of the file; "built-in" for conf_default() */
 	unsigned line;
 	bool final;
 };
 
 /* What is legal and yet probably not what its writer meant. */
 enum conf_note_kind {
-	CONF_NOTE_EMPTY,	/* <value></value>: counts as not set */
-	CONF_NOTE_FINAL,	/* ignored, an earlier definition is final */
-	CONF_NOTE_TWICE,	/* replaces an earlier definition in the same file */
-	CONF_NOTE_MISSING,	/* the file does not exist; name is empty */
-	CONF_NOTE_WRITABLE,	/* anybody may write the file; name is empty */
+	CONF_NOTE_EMPTY,    /* <value></value>: counts as not set */
+	CONF_NOTE_FINAL,    /* ignored, an earlier definition is final */
+	CONF_NOTE_TWICE,    /* replaces an earlier definition in the same file */
+	CONF_NOTE_MISSING,  /* the file does not exist; name is empty */
+	CONF_NOTE_WRITABLE, /* anybody may write the file; name is empty */
 };
 
 struct conf_note {
@@ -69,7 +69,8 @@ struct conf;
  */
 enum rc conf_load_dir(const char *dir, struct conf **out, struct conf_error *err);
 
-/* What a server without a configuration directory runs with: simple authentication, loopback only, all ACLs open. */
+/* What a server without a configuration directory runs with: simple authentication, loopback only, all ACLs
+ * open. */
 enum rc conf_default(struct conf **out, struct conf_error *err);
 
 /* An empty configuration, to be filled by conf_parse(); for tests and tools. NULL when out of memory. */
@@ -108,15 +109,18 @@ const struct conf_note *conf_note_next(const struct conf *c, enum conf_list list
 
 /*
  * Whether kms-acls.xml is another file, has another size or another modification time than when it was last
- * read. One stat(); meant to be called once a second. False when there is no directory, and false for a file that
- * conf_acls_reload() already found broken, until it changes again. A file that vanished has not changed.
+ * read. One stat(); meant to be called once a second. False when there is no directory, and false for a file
+ * that conf_acls_reload() already found broken, until it changes again. A file that vanished has not changed.
  */
 MUST_CHECK bool conf_acls_changed(const struct conf *c);
 
 /*
- * Reads kms-acls.xml again. On any error the list in force stays as it was; the caller logs err. Not safe
- * against concurrent readers of CONF_ACLS: call it in the thread that hands the list to the core.
+ * Reads kms-acls.xml again. check, if not NULL, is called with the new list in place and may refuse it. On
+ * any error the list in force is the one from before; the caller logs err. Not safe against concurrent
+ * readers of CONF_ACLS: call it in the thread that hands the list to the core. See settings_reload_acls().
  */
-enum rc conf_acls_reload(struct conf *c, struct conf_error *err);
+enum rc conf_acls_reload(struct conf *c,
+			 enum rc (*check)(void *ctx, const struct conf *c, struct conf_error *err), void *ctx,
+			 struct conf_error *err);
 
 #endif

@@ -40,14 +40,17 @@ static void pass(int64_t ms)
 
 static struct audit *start(uint32_t groups)
 {
-	struct audit_options o = { .path = path, .window_ms = 1000, .groups_max = groups, .clock = fake_clock,
-				   .report = fake_report };
+	struct audit_options o = {.path = path,
+				  .window_ms = 1000,
+				  .groups_max = groups,
+				  .clock = fake_clock,
+				  .report = fake_report};
 	struct audit *a;
 	int fd;
 
 	setenv("TZ", "UTC", 1);
 	tzset();
-	fake = (struct audit_time){ .wall_ms = START, .mono_ms = 50 };
+	fake = (struct audit_time){.wall_ms = START, .mono_ms = 50};
 	reports = 0;
 	strcpy(path, "/tmp/audit_test.XXXXXX");
 	fd = mkstemp(path);
@@ -112,7 +115,8 @@ TEST(every_form_is_byte_exact)
 	audit_event(a, AUDIT_UNAUTHORIZED, KMS_OP_GET_KEYS, slice_str("u"), slice_str(""), slice_str(""));
 	audit_error(a, slice_str("u"), slice_str("POST"), slice_str("first\nsecond"));
 	audit_error(a, slice_str(""), slice_str("GET"), slice_str(""));
-	audit_unauthenticated(a, slice_str("127.0.0.1"), slice_str("GET"), slice_str("http://h/kms/v1/keys/names?op=X"),
+	audit_unauthenticated(a, slice_str("127.0.0.1"), slice_str("GET"),
+			      slice_str("http://h/kms/v1/keys/names?op=X"),
 			      slice_str("Authentication required"));
 	EXPECT(audit_flush(a) == RC_OK);
 	EXPECT_STR(take(),
@@ -181,7 +185,7 @@ TEST(one_isolated_access_gives_two_lines_with_count_one)
 	audit_tick(a);
 	EXPECT_STR(take(), "OK[op=DECRYPT_EEK, key=k, user=u, accessCount=1, interval=1000ms] \n");
 	audit_state(a, &s);
-	EXPECT_INT(s.groups, 1);	/* kept for another window */
+	EXPECT_INT(s.groups, 1); /* kept for another window */
 	pass(1000);
 	audit_tick(a);
 	EXPECT_STR(take(), "");
@@ -200,7 +204,7 @@ TEST(further_events_only_count_and_the_interval_grows)
 	pass(1010);
 	audit_tick(a);
 	EXPECT_STR(take(), FIRST "OK[op=DECRYPT_EEK, key=k, user=u, accessCount=7, interval=1010ms] \n");
-	decrypt(a);			/* after a window: counted, not written */
+	decrypt(a); /* after a window: counted, not written */
 	decrypt(a);
 	EXPECT(audit_flush(a) == RC_OK);
 	EXPECT_STR(take(), "");
@@ -208,7 +212,7 @@ TEST(further_events_only_count_and_the_interval_grows)
 	audit_tick(a);
 	EXPECT_STR(take(), "OK[op=DECRYPT_EEK, key=k, user=u, accessCount=2, interval=2100ms] \n");
 	pass(1000);
-	audit_tick(a);			/* silent: the group goes */
+	audit_tick(a); /* silent: the group goes */
 	decrypt(a);
 	EXPECT(audit_flush(a) == RC_OK);
 	EXPECT_STR(take(), FIRST);
@@ -234,7 +238,7 @@ TEST(a_denial_writes_the_pending_count_first)
 {
 	struct audit *a = start(0);
 
-	denied(a, KMS_OP_DECRYPT_EEK);		/* no group: just the line */
+	denied(a, KMS_OP_DECRYPT_EEK); /* no group: just the line */
 	decrypt(a);
 	decrypt(a);
 	pass(300);
@@ -243,11 +247,11 @@ TEST(a_denial_writes_the_pending_count_first)
 	EXPECT_STR(take(), "UNAUTHORIZED[op=DECRYPT_EEK, key=k, user=u] \n" FIRST
 			   "OK[op=DECRYPT_EEK, key=k, user=u, accessCount=2, interval=300ms] \n"
 			   "UNAUTHORIZED[op=DECRYPT_EEK, key=k, user=u] \n");
-	decrypt(a);				/* the group lives on */
-	denied(a, KMS_OP_ACL_DECRYPT_EEK);	/* a key ACL type is not an operation: nothing is flushed */
+	decrypt(a);                        /* the group lives on */
+	denied(a, KMS_OP_ACL_DECRYPT_EEK); /* a key ACL type is not an operation: nothing is flushed */
 	EXPECT(audit_flush(a) == RC_OK);
 	EXPECT_STR(take(), "UNAUTHORIZED[op=DECRYPT_EEK, key=k, user=u] \n");
-	pass(999);				/* the window began again at the denial */
+	pass(999); /* the window began again at the denial */
 	audit_tick(a);
 	EXPECT_STR(take(), "");
 	pass(1);
@@ -288,10 +292,12 @@ TEST(hostile_names_cannot_forge_a_line)
 	ok(a, KMS_OP_GENERATE_EEK, "u", "a\nb", "");
 	ok(a, KMS_OP_DELETE_KEY, "j\xc3\xbcrgen", "\xe9\x94\xae", "");
 	EXPECT(audit_flush(a) == RC_OK);
-	EXPECT_STR(take(), "OK[op=DELETE_KEY, key=\\u001b[2J\\u007f\\u0085\\u2028\\u202e\\xff\\xc0\\x8a, "
-			   "user=eve\\u000d\\u000a2024-05-01 12:00:00,007 OK[op=DELETE_KEY, key=k, user=bob] ] x\\u000ay\\z\n"
-			   "OK[op=GENERATE_EEK, key=a\\u000ab, user=u, accessCount=1, interval=0ms] \n"
-			   "OK[op=DELETE_KEY, key=\xe9\x94\xae, user=j\xc3\xbcrgen] \n");
+	EXPECT_STR(
+		take(),
+		"OK[op=DELETE_KEY, key=\\u001b[2J\\u007f\\u0085\\u2028\\u202e\\xff\\xc0\\x8a, "
+		"user=eve\\u000d\\u000a2024-05-01 12:00:00,007 OK[op=DELETE_KEY, key=k, user=bob] ] x\\u000ay\\z\n"
+		"OK[op=GENERATE_EEK, key=a\\u000ab, user=u, accessCount=1, interval=0ms] \n"
+		"OK[op=DELETE_KEY, key=\xe9\x94\xae, user=j\xc3\xbcrgen] \n");
 	stop(a);
 }
 
@@ -339,7 +345,7 @@ TEST(long_fields_are_cut_and_not_kept_as_groups)
 	got = take();
 	EXPECT(strstr(got, "kkk..., user=u, accessCount=1, interval=0ms] \n"));
 	EXPECT(strlen(got) < 2 * (AUDIT_FIELD_MAX + 100));
-	memset(key, '\n', sizeof(key) - 1);	/* the longest escapes */
+	memset(key, '\n', sizeof(key) - 1); /* the longest escapes */
 	audit_unauthenticated(a, slice_str(key), slice_str(key), slice_str(key), slice_str(key));
 	ok(a, KMS_OP_CREATE_KEY, key, key, key);
 	EXPECT(audit_flush(a) == RC_OK);
@@ -348,7 +354,7 @@ TEST(long_fields_are_cut_and_not_kept_as_groups)
 
 TEST(beyond_the_bound_on_groups_each_event_is_a_line)
 {
-	struct audit *a = start(8);	/* one a shard */
+	struct audit *a = start(8); /* one a shard */
 	struct audit_state s;
 	char user[16];
 	int i;
@@ -411,7 +417,7 @@ TEST(after_logrotate_lines_go_to_the_new_file)
 
 TEST(a_path_that_cannot_be_opened_is_refused_and_a_failed_reopen_keeps_the_file)
 {
-	struct audit_options o = { .path = "/nonexistent/kms-audit.log" };
+	struct audit_options o = {.path = "/nonexistent/kms-audit.log"};
 	struct audit *a = NULL;
 	struct audit_state s;
 
@@ -426,7 +432,7 @@ TEST(a_path_that_cannot_be_opened_is_refused_and_a_failed_reopen_keeps_the_file)
 	audit_state(a, &s);
 	EXPECT(s.failing && s.failures == 1);
 	ok(a, KMS_OP_GET_KEYS, "u", "", "");
-	EXPECT(audit_flush(a) == RC_OK);	/* into the old, unlinked file */
+	EXPECT(audit_flush(a) == RC_OK); /* into the old, unlinked file */
 	EXPECT(rmdir(path) == 0);
 	EXPECT(audit_reopen(a) == RC_OK);
 	stop(a);
@@ -449,7 +455,7 @@ TEST(a_full_disk_is_reported_once_and_loses_no_line_while_memory_lasts)
 	struct audit_state s;
 	int i;
 
-	limit_file_size(100);	/* the third line ends within the file */
+	limit_file_size(100); /* the third line ends within the file */
 	for (i = 0; i < 4; i++) {
 		ok(a, KMS_OP_GET_KEYS, "u", "", "");
 		pass(1);
@@ -528,7 +534,7 @@ static void *hammer(void *arg)
 
 TEST(threads_lose_and_double_nothing)
 {
-	struct audit_options o = { .path = path, .window_ms = 10, .clock = running_clock };
+	struct audit_options o = {.path = path, .window_ms = 10, .clock = running_clock};
 	unsigned long long total = 0, n;
 	unsigned deletes = 0;
 	pthread_t t[THREADS];

@@ -19,8 +19,8 @@ static double half(void *ctx)
 /* The answer to a query, parsed; its status must be the one given. */
 static cJSON *ask(const char *query, unsigned status)
 {
-	struct jmx_source s = { .metrics = metrics, .now = 7 * S, .process_name = "KMS", .session_id = "" };
-	static const struct metrics_gauge gauge = { .name = "svsm_kms_half", .help = "H.", .read = half };
+	struct jmx_source s = {.metrics = metrics, .now = 7 * S, .process_name = "KMS", .session_id = ""};
+	static const struct metrics_gauge gauge = {.name = "svsm_kms_half", .help = "H.", .read = half};
 	uint8_t *q = test_fence(query, strlen(query));
 	size_t len;
 	cJSON *json;
@@ -58,7 +58,8 @@ TEST(all_beans_are_listed_with_what_monitoring_looks_for)
 	cJSON *json = ask("", 200), *bean;
 
 	EXPECT_INT(cJSON_GetArraySize(cJSON_GetObjectItem(json, "beans")), 15);
-	cJSON_ArrayForEach(bean, cJSON_GetObjectItem(json, "beans")) {
+	cJSON_ArrayForEach(bean, cJSON_GetObjectItem(json, "beans"))
+	{
 		EXPECT(cJSON_IsString(cJSON_GetObjectItem(bean, "name")));
 		EXPECT(cJSON_IsString(cJSON_GetObjectItem(bean, "modelerType")));
 	}
@@ -100,21 +101,37 @@ TEST(patterns_select_as_in_java)
 	EXPECT_INT(beans("qry=java.lang:type=Memory,*"), 1);
 	EXPECT_INT(beans("qry=*:type=Memory"), 1);
 	EXPECT_INT(beans("qry=java.*:*"), 4);
-	EXPECT_INT(beans("qry=Hadoop:name=JvmMetrics,service=KMS"), 1);	/* order does not matter */
-	EXPECT_INT(beans("qry=Hadoop:name=JvmMetrics"), 0);		/* all properties are needed */
+	EXPECT_INT(beans("qry=Hadoop:name=JvmMetrics,service=KMS"), 1); /* order does not matter */
+	EXPECT_INT(beans("qry=Hadoop:name=JvmMetrics"), 0);             /* all properties are needed */
 	EXPECT_INT(beans("qry=Hadoop:name=JvmMetrics,*"), 1);
 	EXPECT_INT(beans("qry=Hadoop:name=JvmMetrics,x=*,*"), 0);
 	EXPECT_INT(beans("qry=java.lang:type=memory"), 0);
 	EXPECT_INT(beans("qry=:type=Memory"), 0);
 	EXPECT_INT(beans("qry=java.lang%3Atype%3DMemory"), 1);
-	EXPECT_INT(beans("qry=java.lang:type=Memory&qry=*:*"), 1);	/* the first counts */
+	EXPECT_INT(beans("qry=java.lang:type=Memory&qry=*:*"), 1); /* the first counts */
 }
 
 TEST(malformed_patterns_are_400)
 {
 	static const char *const bad[] = {
-		"bad", "java.lang:", "java.lang:type", "a:=c", "a:b=c,b=d", "a:b=c,,d=e", "a:b=c,", "a:*,*", "a:b=x=y", "a:b=x:y",
-		"a:b*=x", "*", "a%0A:b=c", "a:b=c%0A", "a:b=c%00", "a:b=%", "a:b=%4", "a:b=%zz",
+		"bad",
+		"java.lang:",
+		"java.lang:type",
+		"a:=c",
+		"a:b=c,b=d",
+		"a:b=c,,d=e",
+		"a:b=c,",
+		"a:*,*",
+		"a:b=x=y",
+		"a:b=x:y",
+		"a:b*=x",
+		"*",
+		"a%0A:b=c",
+		"a:b=c%0A",
+		"a:b=c%00",
+		"a:b=%",
+		"a:b=%4",
+		"a:b=%zz",
 		"a:a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1,q=1",
 	};
 	char query[256], *big;
@@ -137,8 +154,9 @@ TEST(malformed_patterns_are_400)
 TEST(one_attribute_can_be_asked_for)
 {
 	cJSON_Delete(ask("get=java.lang:type=Memory::Verbose", 200));
-	EXPECT_STR(text, "{\n  \"beans\" : [ {\n    \"name\" : \"java.lang:type=Memory\",\n"
-			 "    \"modelerType\" : \"sun.management.MemoryImpl\",\n    \"Verbose\" : false\n  } ]\n}");
+	EXPECT_STR(text,
+		   "{\n  \"beans\" : [ {\n    \"name\" : \"java.lang:type=Memory\",\n"
+		   "    \"modelerType\" : \"sun.management.MemoryImpl\",\n    \"Verbose\" : false\n  } ]\n}");
 	EXPECT_INT(beans("get=metrics:*::Count"), 9);
 	EXPECT_INT(beans("get=java.lang:type=Nope::Name"), 0);
 	EXPECT_INT(beans("get=Hadoop:service=KMS,name=JvmMetrics::tag.SessionId"), 1);
@@ -147,7 +165,7 @@ TEST(one_attribute_can_be_asked_for)
 
 TEST(an_unknown_attribute_is_404_and_a_malformed_get_400)
 {
-	static const char *const bad[] = { "x", "", "::", "a:b=c::", "a::b::c", "java.lang:type=Memory" };
+	static const char *const bad[] = {"x", "", "::", "a:b=c::", "a::b::c", "java.lang:type=Memory"};
 	char query[128];
 	size_t i;
 
@@ -155,11 +173,13 @@ TEST(an_unknown_attribute_is_404_and_a_malformed_get_400)
 	EXPECT_STR(text, "{\n  \"beans\" : [ {\n    \"name\" : \"java.lang:type=Memory\",\n"
 			 "    \"modelerType\" : \"sun.management.MemoryImpl\",\n    \"result\" : \"ERROR\",\n"
 			 "    \"message\" : \"No attribute with name Foo\\\" was found.\"\n  } ]\n}");
-	cJSON_Delete(ask("get=*:*::Verbose", 404));	/* the first bean has none */
+	cJSON_Delete(ask("get=*:*::Verbose", 404)); /* the first bean has none */
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		snprintf(query, sizeof(query), "get=%s", bad[i]);
 		cJSON_Delete(ask(query, 400));
-		EXPECT_STR(text, "{\n  \"result\" : \"ERROR\",\n  \"message\" : \"query format is not as expected.\"\n}");
+		EXPECT_STR(
+			text,
+			"{\n  \"result\" : \"ERROR\",\n  \"message\" : \"query format is not as expected.\"\n}");
 	}
 	cJSON_Delete(ask("get=Foo::Bar", 400));
 	EXPECT_STR(text, "{ }");
@@ -183,7 +203,7 @@ TEST(matching_many_stars_ends)
 
 TEST(an_odd_process_name_does_not_break_the_object_name)
 {
-	struct jmx_source s = { .process_name = "a=b,c:*\n\"", .session_id = "s" };
+	struct jmx_source s = {.process_name = "a=b,c:*\n\"", .session_id = "s"};
 	size_t len;
 	cJSON *json;
 	FILE *f;

@@ -49,7 +49,7 @@ TEST(requests_mark_the_meters_that_hadoop_marks)
 	metrics_request(v, KMS_OP_GET_KEYS_METADATA, 403, 1);
 	metrics_request(w, KMS_OP_GET_KEY_VERSIONS, 200, 1);
 	metrics_request(w, KMS_OP_GENERATE_EEK, 200, 1);
-	metrics_request(w, KMS_OP_GENERATE_EEK, 500, 1);	/* generate counts only when it succeeded */
+	metrics_request(w, KMS_OP_GENERATE_EEK, 500, 1); /* generate counts only when it succeeded */
 	metrics_request(v, KMS_OP_DECRYPT_EEK, 403, 1);
 	metrics_request(w, KMS_OP_DECRYPT_EEK, 401, 1);
 	metrics_request(w, KMS_OP_STATUS, 200, 1);
@@ -79,28 +79,28 @@ TEST(rates_are_weighted_every_five_seconds_as_dropwizard_does)
 	for (i = 0; i < 50; i++)
 		metrics_mark(w, METER_KEY);
 	metrics_meter_read(m, METER_KEY, 105 * S - 1, &r);
-	EXPECT(r.count == 50 && near(r.m1, 0));		/* no interval is over */
+	EXPECT(r.count == 50 && near(r.m1, 0)); /* no interval is over */
 	metrics_meter_read(m, METER_KEY, 105 * S, &r);
 	EXPECT(near(r.mean, 10) && near(r.m1, 10) && near(r.m5, 10) && near(r.m15, 10));
-	metrics_tick(m, 110 * S);			/* an empty interval */
+	metrics_tick(m, 110 * S); /* an empty interval */
 	metrics_meter_read(m, METER_KEY, 110 * S, &r);
-	EXPECT(near(r.m1, 10 * 0.9200444146293233));	/* exp(-1/12) */
-	EXPECT(near(r.m5, 10 * 0.9834714538216175));	/* exp(-1/60) */
-	EXPECT(near(r.m15, 10 * 0.9944598480048967));	/* exp(-1/180) */
+	EXPECT(near(r.m1, 10 * 0.9200444146293233));  /* exp(-1/12) */
+	EXPECT(near(r.m5, 10 * 0.9834714538216175));  /* exp(-1/60) */
+	EXPECT(near(r.m15, 10 * 0.9944598480048967)); /* exp(-1/180) */
 	EXPECT(near(r.mean, 5));
-	metrics_tick(m, 170 * S);			/* a minute missed at once decays as twelve intervals */
+	metrics_tick(m, 170 * S); /* a minute missed at once decays as twelve intervals */
 	metrics_meter_read(m, METER_KEY, 170 * S, &r);
 	EXPECT(near(r.m1, 10 * 0.9200444146293233 * 0.36787944117144233));
-	metrics_tick(m, 5 * S);				/* a clock that runs backwards changes nothing */
+	metrics_tick(m, 5 * S); /* a clock that runs backwards changes nothing */
 	metrics_meter_read(m, METER_KEY, 5 * S, &r);
 	EXPECT(r.count == 50 && near(r.mean, 0));
-	metrics_tick(m, UINT64_MAX);			/* nor does one that leaps take for ever */
+	metrics_tick(m, UINT64_MAX); /* nor does one that leaps take for ever */
 	metrics_free(m);
 }
 
 TEST(quantiles_are_at_most_a_quarter_too_high)
 {
-	static const uint64_t us[] = { 0, 1, 3, 4, 5, 7, 8, 100, 1000, 65535, 1000000, 16777215 };
+	static const uint64_t us[] = {0, 1, 3, 4, 5, 7, 8, 100, 1000, 65535, 1000000, 16777215};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(us); i++) {
@@ -139,10 +139,20 @@ static double seven(void *ctx)
 TEST(the_prometheus_text_is_complete_and_each_name_is_described_once)
 {
 	static const struct metrics_gauge gauges[] = {
-		{ .name = "svsm_kms_isolation", .help = "Active isolation.", .labels = "isolation=\"process\"" },
-		{ .name = "svsm_kms_keys", .help = "Keys.", .read = seven },
-		{ .name = "svsm_kms_worker", .help = "W.", .labels = "w=\"0\"", .read = seven, .counter = true },
-		{ .name = "svsm_kms_worker", .help = "W.", .labels = "w=\"1\"", .read = seven, .counter = true },
+		{.name = "svsm_kms_isolation",
+		 .help = "Active isolation.",
+		 .labels = "isolation=\"process\""},
+		{.name = "svsm_kms_keys", .help = "Keys.", .read = seven},
+		{.name = "svsm_kms_worker",
+		 .help = "W.",
+		 .labels = "w=\"0\"",
+		 .read = seven,
+		 .counter = true},
+		{.name = "svsm_kms_worker",
+		 .help = "W.",
+		 .labels = "w=\"1\"",
+		 .read = seven,
+		 .counter = true},
 	};
 	struct metrics *m = make(3);
 	const char *at, *end, *next;
@@ -176,7 +186,7 @@ TEST(the_prometheus_text_is_complete_and_each_name_is_described_once)
 
 TEST(there_is_a_bound_on_gauges)
 {
-	struct metrics_gauge g = { .name = "x", .help = "X." };
+	struct metrics_gauge g = {.name = "x", .help = "X."};
 	struct metrics *m = make(1);
 	unsigned i;
 

@@ -108,10 +108,12 @@ TEST(the_built_in_configuration_is_accepted_silently)
 
 TEST(values_are_trimmed_and_may_have_units)
 {
-	struct settings *s = good(DOC(P("svsm.kms.body.max", " 2M\n") P("svsm.kms.timeout.header.ms", "3s")
-				      P("svsm.kms.pin", " FALSE ") P("hadoop.kms.http.port", "0x2580")
-				      P("svsm.kms.listen", "127.0.0.1:9600, [::1]:9600,host:0")
-				      P("svsm.kms.data.dir", " /x y ")), DOC(OPEN));
+	struct settings *s =
+		good(DOC(P("svsm.kms.body.max", " 2M\n") P("svsm.kms.timeout.header.ms", "3s")
+				 P("svsm.kms.pin", " FALSE ") P("hadoop.kms.http.port", "0x2580")
+					 P("svsm.kms.listen", "127.0.0.1:9600, [::1]:9600,host:0")
+						 P("svsm.kms.data.dir", " /x y ")),
+		     DOC(OPEN));
 
 	EXPECT_INT(settings_int(s, SET_BODY_MAX), 2 << 20);
 	EXPECT_INT(settings_int(s, SET_TIMEOUT_HEADER), 3000);
@@ -128,25 +130,43 @@ TEST(malformed_values_are_refused_with_file_line_and_remedy)
 	static const struct {
 		const char *name, *value;
 	} bad[] = {
-		{ "svsm.kms.workers", "-1" }, { "svsm.kms.workers", "1k" }, { "svsm.kms.workers", "two" },
-		{ "svsm.kms.workers", "99999999999999999999" }, { "svsm.kms.workers", "1 2" }, { "svsm.kms.workers", "+" },
-		{ "svsm.kms.body.max", "9999999t" }, { "svsm.kms.body.max", "1x" }, { "svsm.kms.body.max", "0" },
-		{ "svsm.kms.pin", "yes" }, { "svsm.kms.timeout.body.ms", "10 s" }, { "svsm.kms.timeout.body.ms", "0" },
-		{ "svsm.kms.listen", "9600" }, { "svsm.kms.listen", "h:" }, { "svsm.kms.listen", "h:65536" },
-		{ "svsm.kms.listen", "::1:9600" }, { "svsm.kms.listen", "h:1," }, { "svsm.kms.listen", ":1" },
-		{ "svsm.kms.listen", "h:-1" }, { "svsm.kms.listen", "h:0x" },
-		{ "hadoop.kms.http.port", "70000" }, { "hadoop.kms.http.port", "0x" },
-		{ "hadoop.kms.authentication.token.validity", "0" }, { "hadoop.kms.authentication.token.validity", "10h" },
-		{ "hadoop.kms.key.authorization.enable", "1" }, { "hadoop.security.key.default.bitlength", "64" },
-		{ "hadoop.security.crypto.cipher.suite", "AES/CBC/NoPadding" },
-		{ "hadoop.kms.audit.aggregation.window.ms", "9" },
+		{"svsm.kms.workers", "-1"},
+		{"svsm.kms.workers", "1k"},
+		{"svsm.kms.workers", "two"},
+		{"svsm.kms.workers", "99999999999999999999"},
+		{"svsm.kms.workers", "1 2"},
+		{"svsm.kms.workers", "+"},
+		{"svsm.kms.body.max", "9999999t"},
+		{"svsm.kms.body.max", "1x"},
+		{"svsm.kms.body.max", "0"},
+		{"svsm.kms.pin", "yes"},
+		{"svsm.kms.timeout.body.ms", "10 s"},
+		{"svsm.kms.timeout.body.ms", "0"},
+		{"svsm.kms.listen", "9600"},
+		{"svsm.kms.listen", "h:"},
+		{"svsm.kms.listen", "h:65536"},
+		{"svsm.kms.listen", "::1:9600"},
+		{"svsm.kms.listen", "h:1,"},
+		{"svsm.kms.listen", ":1"},
+		{"svsm.kms.listen", "h:-1"},
+		{"svsm.kms.listen", "h:0x"},
+		{"hadoop.kms.http.port", "70000"},
+		{"hadoop.kms.http.port", "0x"},
+		{"hadoop.kms.authentication.token.validity", "0"},
+		{"hadoop.kms.authentication.token.validity", "10h"},
+		{"hadoop.kms.key.authorization.enable", "1"},
+		{"hadoop.security.key.default.bitlength", "64"},
+		{"hadoop.security.crypto.cipher.suite", "AES/CBC/NoPadding"},
+		{"hadoop.kms.audit.aggregation.window.ms", "9"},
 	};
 	char xml[512];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
-		snprintf(xml, sizeof(xml), "<configuration>\n\n<property><name>%s</name><value>%s</value></property></configuration>",
-			 bad[i].name, bad[i].value);
+		snprintf(
+			xml, sizeof(xml),
+			"<configuration>\n\n<property><name>%s</name><value>%s</value></property></configuration>",
+			bad[i].name, bad[i].value);
 		refused(xml, DOC(OPEN), bad[i].name);
 		has(err.text, "/c/kms-site.xml:3: ");
 		has(err.text, "; ");
@@ -156,14 +176,16 @@ TEST(malformed_values_are_refused_with_file_line_and_remedy)
 TEST(an_unknown_name_of_ours_is_refused_with_a_suggestion)
 {
 	refused(DOC(P("svsm.kms.worker", "1")), DOC(OPEN), "did you mean 'svsm.kms.workers'?");
-	refused(DOC(P("svsm.kms.eek.maximum.number", "1")), DOC(OPEN), "/c/kms-site.xml:2: there is no setting");
+	refused(DOC(P("svsm.kms.eek.maximum.number", "1")), DOC(OPEN),
+		"/c/kms-site.xml:2: there is no setting");
 	refused(DOC(P("svsm.data.dir", "1")), DOC(OPEN), "did you mean 'svsm.kms.data.dir'?");
 }
 
 TEST(an_unknown_name_of_hadoops_is_noted_and_foreign_names_are_not)
 {
-	struct settings *s = good(DOC(P("hadoop.kms.http.prot", "1") P("fs.defaultFS", "hdfs://x") P("hadoop.kms.zzz", "1")
-				      P("hadoop.kms.acl.GET", "*")), DOC(OPEN));
+	struct settings *s = good(DOC(P("hadoop.kms.http.prot", "1") P("fs.defaultFS", "hdfs://x")
+					      P("hadoop.kms.zzz", "1") P("hadoop.kms.acl.GET", "*")),
+				  DOC(OPEN));
 
 	EXPECT(notice(s, "did you mean 'hadoop.kms.http.port'?") != NULL);
 	EXPECT(notice(s, "hadoop.kms.zzz is not known") != NULL);
@@ -176,11 +198,15 @@ TEST(what_would_weaken_security_silently_is_refused)
 {
 	refused(DOC(P("hadoop.kms.authentication.type", "kerberos")), DOC(OPEN), "weaker one");
 	refused(DOC(P("hadoop.kms.authentication.type", "org.apache.hadoop.security.token.delegation.web."
-		      "MultiSchemeDelegationTokenAuthenticationHandler")), DOC(OPEN), "only simple");
+							"MultiSchemeDelegationTokenAuthenticationHandler")),
+		DOC(OPEN), "only simple");
 	refused(DOC(P("hadoop.kms.ssl.enabled", "true")), DOC(OPEN), "TLS");
-	refused(DOC(P("hadoop.kms.authentication.signer.secret.provider", "zookeeper")), DOC(OPEN), "random and file");
-	refused(DOC(P("hadoop.kms.key.provider.uri", "dbks://http@ranger:9292/kms")), DOC(OPEN), "svsm-kms import");
-	refused(DOC(""), DOC(OPEN P("hadoop.kms.blacklist.DECRYPT_EEK", "hdfs supergroup")), "no groups are known");
+	refused(DOC(P("hadoop.kms.authentication.signer.secret.provider", "zookeeper")), DOC(OPEN),
+		"random and file");
+	refused(DOC(P("hadoop.kms.key.provider.uri", "dbks://http@ranger:9292/kms")), DOC(OPEN),
+		"svsm-kms import");
+	refused(DOC(""), DOC(OPEN P("hadoop.kms.blacklist.DECRYPT_EEK", "hdfs supergroup")),
+		"no groups are known");
 }
 
 TEST(a_blacklist_of_groups_needs_a_source_of_groups)
@@ -196,11 +222,13 @@ TEST(a_blacklist_of_groups_needs_a_source_of_groups)
 
 TEST(what_has_no_meaning_here_is_accepted_with_a_notice_unless_it_is_the_default)
 {
-	struct settings *s = good(DOC(P("hadoop.kms.key.provider.uri", "jceks://file@/x/kms.keystore")
-				      P("hadoop.kms.audit.logger", "com.example.Logger") P("hadoop.kms.cache.enable", "true")
-				      P("hadoop.http.temp.dir", "${hadoop.tmp.dir}/kms")
-				      P("hadoop.kms.authentication.kerberos.keytab", "/k")
-				      P("hadoop.kms.authentication.zk-dt-secret-manager.enable", "true")), DOC(OPEN));
+	struct settings *s = good(
+		DOC(P("hadoop.kms.key.provider.uri", "jceks://file@/x/kms.keystore") P(
+			"hadoop.kms.audit.logger", "com.example.Logger") P("hadoop.kms.cache.enable", "true")
+			    P("hadoop.http.temp.dir",
+			      "${hadoop.tmp.dir}/kms") P("hadoop.kms.authentication.kerberos.keytab", "/k")
+				    P("hadoop.kms.authentication.zk-dt-secret-manager.enable", "true")),
+		DOC(OPEN));
 
 	EXPECT(notice(s, "hadoop.kms.key.provider.uri has no effect")->level == SETTINGS_NOTICE);
 	EXPECT(notice(s, "hadoop.kms.audit.logger") != NULL);
@@ -215,14 +243,14 @@ TEST(core_site_does_not_override_defaults_of_the_kms_as_in_hadoop)
 {
 	struct settings *s;
 
-	EXPECT(load(DOC(P("hadoop.kms.http.port", "1") P("hadoop.security.key.default.bitlength", "256")), DOC(""), DOC(OPEN),
-		    &s) == RC_OK);
+	EXPECT(load(DOC(P("hadoop.kms.http.port", "1") P("hadoop.security.key.default.bitlength", "256")),
+		    DOC(""), DOC(OPEN), &s) == RC_OK);
 	EXPECT_INT(settings_int(s, SET_HTTP_PORT), 9600);
-	EXPECT_STR(settings_str(s, SET_KEY_BITS), "256");	/* not in kms-default.xml */
+	EXPECT_STR(settings_str(s, SET_KEY_BITS), "256"); /* not in kms-default.xml */
 	EXPECT(notice(s, "move it to kms-site.xml")->level == SETTINGS_WARNING);
 	done(s);
-	EXPECT(load(DOC("<property name='hadoop.kms.http.port' value='1' final='true'/>"), DOC(P("hadoop.kms.http.port", "2")),
-		    DOC(OPEN), &s) == RC_OK);
+	EXPECT(load(DOC("<property name='hadoop.kms.http.port' value='1' final='true'/>"),
+		    DOC(P("hadoop.kms.http.port", "2")), DOC(OPEN), &s) == RC_OK);
 	EXPECT_INT(settings_int(s, SET_HTTP_PORT), 1);
 	EXPECT(notice(s, "an earlier definition is final") != NULL);
 	done(s);
@@ -230,10 +258,12 @@ TEST(core_site_does_not_override_defaults_of_the_kms_as_in_hadoop)
 
 TEST(suspicious_acls_are_noted)
 {
-	struct settings *s = good(DOC(""), DOC(P("hadoop.kms.acl.CREATE", "") P("hadoop.kms.acl.CREAT", "x")
-					       P("key.acl.k.WRITE", "x") P("key.acl.READ", "x") P("whitelist.key.acl.ALL", "x")
-					       P("key.acl.a.b.ALL", "x") P("hadoop.kms.acl.GET", "alice, bob admins")
-					       P("hadoop.kms.acl.DELETE", " ")));
+	struct settings *s =
+		good(DOC(""), DOC(P("hadoop.kms.acl.CREATE", "") P("hadoop.kms.acl.CREAT", "x")
+					  P("key.acl.k.WRITE", "x") P("key.acl.READ", "x")
+						  P("whitelist.key.acl.ALL", "x") P("key.acl.a.b.ALL", "x")
+							  P("hadoop.kms.acl.GET", "alice, bob admins")
+								  P("hadoop.kms.acl.DELETE", " ")));
 
 	EXPECT(strstr(notice(s, "hadoop.kms.acl.CREATE is empty")->text, "everyone is allowed"));
 	EXPECT(strstr(notice(s, "acl.CREATE is empty")->text, "/c/kms-acls.xml:2: "));
@@ -247,8 +277,54 @@ TEST(suspicious_acls_are_noted)
 	done(s);
 	s = good(DOC(""), DOC(P("hadoop.kms.acl.GET", "*")));
 	EXPECT(notice(s, "there are no key ACLs") != NULL);
-	EXPECT(settings_check_acls(s, conf, &err) == RC_OK);	/* again, as after a reload: not doubled */
+	EXPECT(settings_check_acls(s, conf, &err) == RC_OK); /* again, as after a reload: not doubled */
 	EXPECT_STR(notice(s, "there are no key ACLs")->text, notice(s, "kms-acls.xml")->text);
+	done(s);
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	EXPECT(f != NULL);
+	fputs(text, f);
+	EXPECT(fclose(f) == 0);
+}
+
+TEST(reloaded_acls_that_are_refused_leave_the_old_ones_and_their_notices)
+{
+	static const char *const names[] = {"kms-site.xml", "kms-acls.xml"};
+	char dir[] = "/tmp/settings_test.XXXXXX", path[128];
+	struct settings *s;
+	size_t i;
+
+	EXPECT(mkdtemp(dir) != NULL);
+	write_file(dir, names[0], DOC(""));
+	write_file(dir, names[1], DOC(OPEN P("key.acl.old.FOO", "u")));
+	EXPECT(conf_load_dir(dir, &conf, &err) == RC_OK);
+	EXPECT(settings_read(conf, &s, &err) == RC_OK);
+	EXPECT(notice(s, "key.acl.old.FOO") != NULL);
+
+	write_file(dir, names[1], DOC(OPEN P("key.acl.new.FOO", "u") P("hadoop.kms.blacklist.GET", "u g")));
+	EXPECT(conf_acls_changed(conf));
+	EXPECT(settings_reload_acls(s, conf, &err) == RC_BAD_INPUT);
+	has(err.text, "no groups are known");
+	EXPECT(conf_find(conf, CONF_ACLS, slice_str("key.acl.old.FOO")) != NULL);
+	EXPECT(conf_find(conf, CONF_ACLS, slice_str("hadoop.kms.blacklist.GET")) == NULL);
+	EXPECT(notice(s, "key.acl.old.FOO") != NULL && notice(s, "key.acl.new.FOO") == NULL);
+	EXPECT(!conf_acls_changed(conf));
+
+	write_file(dir, names[1], DOC(OPEN P("key.acl.new.FOO", "u")));
+	EXPECT(settings_reload_acls(s, conf, &err) == RC_OK);
+	EXPECT(notice(s, "key.acl.old.FOO") == NULL && notice(s, "key.acl.new.FOO") != NULL);
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	EXPECT(rmdir(dir) == 0);
 	done(s);
 }
 
@@ -268,8 +344,11 @@ static const char *secret_site(void)
 {
 	static char xml[1024];
 
-	snprintf(xml, sizeof(xml), "<configuration><property name='hadoop.kms.authentication.signer.secret.provider' value='file'/>"
-		 "<property name='hadoop.kms.authentication.signature.secret.file' value='%s'/></configuration>", secret_path);
+	snprintf(
+		xml, sizeof(xml),
+		"<configuration><property name='hadoop.kms.authentication.signer.secret.provider' value='file'/>"
+		"<property name='hadoop.kms.authentication.signature.secret.file' value='%s'/></configuration>",
+		secret_path);
 	return xml;
 }
 
@@ -317,25 +396,27 @@ TEST(a_signature_secret_that_cannot_be_used_is_refused_not_replaced)
 static const char *core_list(const struct settings *s)
 {
 	static char out[16384];
-	struct settings_core_iter it = { 0 };
+	struct settings_core_iter it = {0};
 	struct slice name, value;
 
 	strcpy(out, "\n");
 	while (settings_core_next(s, conf, &it, &name, &value))
-		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s=%.*s\n", (int)name.len, (const char *)name.p,
-			 (int)value.len, (const char *)value.p);
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%.*s=%.*s\n", (int)name.len,
+			 (const char *)name.p, (int)value.len, (const char *)value.p);
 	EXPECT(!settings_core_next(s, conf, &it, &name, &value));
 	return out;
 }
 
 TEST(the_core_is_told_normalised_settings_and_acls_as_written)
 {
-	struct settings *s = good(DOC(P("hadoop.kms.authentication.token.validity", " 0x10 ") P("svsm.kms.groups.os", "TRUE")
-				      P("hadoop.kms.proxyuser.oozie.hosts", "*") P("hadoop.kms.acl.GET", "wrong file")
-				      P("hadoop.kms.authentication.foo", " x ") P("svsm.kms.workers", "3")
-				      P("hadoop.kms.authentication.signature.secret.file", "/s") P("my.password", "x")),
-				  DOC(OPEN P("hadoop.kms.acl.GET", " ") P("key.acl.k.READ", "a,b ") P("foo", "bar")
-				      P("hadoop.kms.authentication.type", "kerberos")));
+	struct settings *s = good(
+		DOC(P("hadoop.kms.authentication.token.validity", " 0x10 ") P("svsm.kms.groups.os", "TRUE")
+			    P("hadoop.kms.proxyuser.oozie.hosts", "*") P("hadoop.kms.acl.GET", "wrong file")
+				    P("hadoop.kms.authentication.foo", " x ") P("svsm.kms.workers", "3")
+					    P("hadoop.kms.authentication.signature.secret.file", "/s")
+						    P("my.password", "x")),
+		DOC(OPEN P("hadoop.kms.acl.GET", " ") P("key.acl.k.READ", "a,b ") P("foo", "bar")
+			    P("hadoop.kms.authentication.type", "kerberos")));
 	const char *l = core_list(s);
 
 	has(l, "\nhadoop.kms.authentication.type=simple\n");
@@ -355,7 +436,7 @@ TEST(the_core_is_told_normalised_settings_and_acls_as_written)
 	EXPECT(!strstr(l, "workers"));
 	EXPECT(!strstr(l, "foo=bar"));
 	EXPECT(!strstr(l, "my.password"));
-	EXPECT(!strstr(l, "cookie.domain"));	/* empty: not set */
+	EXPECT(!strstr(l, "cookie.domain")); /* empty: not set */
 	done(s);
 }
 
@@ -373,15 +454,19 @@ static const char *dump(const struct settings *s, enum settings_format format, c
 
 TEST(conf_shows_what_is_in_force_without_secrets)
 {
-	struct settings *s = good(DOC(P("my.password", "SECRET") P("a", "x&lt;&amp;&quot;${b}") P("b", "2") P("svsm.kms.pin", "FALSE")
-				      P("u", "http://me:SECRET@h/x") P("fs.s3a.secret.key", "SECRET")), DOC(OPEN));
+	struct settings *s = good(DOC(P("my.password", "SECRET") P("a", "x&lt;&amp;&quot;${b}") P("b", "2")
+					      P("svsm.kms.pin", "FALSE") P("u", "http://me:SECRET@h/x")
+						      P("fs.s3a.secret.key", "SECRET")),
+				  DOC(OPEN));
 
-	EXPECT_STR(dump(s, SETTINGS_XML, "a"),
-		   "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?><configuration>\n<property><name>a</name>"
-		   "<value>x&lt;&amp;&quot;${b}</value><final>false</final><source>kms-site.xml</source></property>\n"
-		   "</configuration>\n");
-	EXPECT_STR(dump(s, SETTINGS_JSON, "a"),
-		   "{\"property\":{\"key\":\"a\",\"value\":\"x<&\\\"2\",\"isFinal\":false,\"resource\":\"kms-site.xml\"}}");
+	EXPECT_STR(
+		dump(s, SETTINGS_XML, "a"),
+		"<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?><configuration>\n<property><name>a</name>"
+		"<value>x&lt;&amp;&quot;${b}</value><final>false</final><source>kms-site.xml</source></property>\n"
+		"</configuration>\n");
+	EXPECT_STR(
+		dump(s, SETTINGS_JSON, "a"),
+		"{\"property\":{\"key\":\"a\",\"value\":\"x<&\\\"2\",\"isFinal\":false,\"resource\":\"kms-site.xml\"}}");
 	EXPECT_STR(dump(s, SETTINGS_JSON, "hadoop.kms.http.port"),
 		   "{\"property\":{\"key\":\"hadoop.kms.http.port\",\"value\":\"9600\",\"isFinal\":false,"
 		   "\"resource\":\"kms-default.xml\"}}");
@@ -397,11 +482,19 @@ TEST(conf_shows_what_is_in_force_without_secrets)
 
 TEST(names_of_secrets_are_known_and_others_are_shown)
 {
-	static const char *const secret[] = { "a.password", "A.PASSWORD", "x.secret", "ssl.server.keystore.keypassword",
-		"fs.azure.account.key.foo", "fs.s3a.bucket.secret.key", "my.credential", "fs.s3a.session.token", "dfs.oauth2.refresh" };
-	static const char *const open[] = { "hadoop.kms.authentication.token.validity", "svsm.kms.recovery.public-key",
+	static const char *const secret[] = {"a.password",
+					     "A.PASSWORD",
+					     "x.secret",
+					     "ssl.server.keystore.keypassword",
+					     "fs.azure.account.key.foo",
+					     "fs.s3a.bucket.secret.key",
+					     "my.credential",
+					     "fs.s3a.session.token",
+					     "dfs.oauth2.refresh"};
+	static const char *const open[] = {
+		"hadoop.kms.authentication.token.validity", "svsm.kms.recovery.public-key",
 		"hadoop.kms.authentication.signature.secret.file", "hadoop.security.key.default.bitlength",
-		"hadoop.kms.authentication.signer.secret.provider" };
+		"hadoop.kms.authentication.signer.secret.provider"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(secret); i++)

@@ -28,7 +28,7 @@ static void put(const char *name, const char *text)
 
 static void dir_remove(void)
 {
-	static const char *const names[] = { "core-site.xml", "kms-site.xml", "kms-acls.xml", "more.xml" };
+	static const char *const names[] = {"core-site.xml", "kms-site.xml", "kms-acls.xml", "more.xml"};
 	char path[128];
 	size_t i;
 
@@ -40,7 +40,8 @@ static void dir_remove(void)
 }
 
 #define P(name, value) "<property><name>" name "</name><value>" value "</value></property>"
-#define FINAL(name, value) "<property><name>" name "</name><value>" value "</value><final>true</final></property>"
+#define FINAL(name, value) \
+	"<property><name>" name "</name><value>" value "</value><final>true</final></property>"
 #define DOC(x) "<configuration>" x "</configuration>"
 
 static struct conf *read_one(const char *xml)
@@ -96,7 +97,8 @@ TEST(names_are_trimmed_and_values_are_not)
 
 TEST(an_empty_value_sets_nothing_and_is_noted)
 {
-	struct conf *c = read_one("<configuration>\n" P("a", "") "\n" P("b", "1") "\n" P("b", "") "</configuration>");
+	struct conf *c =
+		read_one("<configuration>\n" P("a", "") "\n" P("b", "1") "\n" P("b", "") "</configuration>");
 	const struct conf_note *n;
 	size_t at = 0;
 
@@ -112,7 +114,8 @@ TEST(an_empty_value_sets_nothing_and_is_noted)
 
 TEST(an_empty_value_attribute_is_a_value)
 {
-	struct conf *c = read_one(DOC("<property name='a' value=''/><property name='b' value='x' final='true'/>" P("b", "y")));
+	struct conf *c = read_one(
+		DOC("<property name='a' value=''/><property name='b' value='x' final='true'/>" P("b", "y")));
 
 	expect(c, "a", "");
 	expect(c, "b", "x");
@@ -121,13 +124,14 @@ TEST(an_empty_value_attribute_is_a_value)
 
 TEST(the_last_definition_wins_unless_an_earlier_one_is_final)
 {
-	struct conf *c = read_one(DOC(P("a", "1") P("a", "2") FINAL("b", "1") P("b", "2") FINAL("n", "") P("n", "1")
-				      "<property><name>f</name><value>1</value><final> true</final></property>" P("f", "2")));
+	struct conf *c = read_one(DOC(P("a", "1") P("a", "2") FINAL("b", "1") P("b", "2") FINAL("n", "") P(
+		"n", "1") "<property><name>f</name><value>1</value><final> true</final></property>" P("f",
+												      "2")));
 
 	expect(c, "a", "2");
 	expect(c, "b", "1");
-	expect(c, "n", NULL);	/* final without a value: never set */
-	expect(c, "f", "2");	/* only exactly "true" is final */
+	expect(c, "n", NULL); /* final without a value: never set */
+	expect(c, "f", "2");  /* only exactly "true" is final */
 	conf_free(c);
 }
 
@@ -138,10 +142,11 @@ TEST(variables_are_replaced_as_hadoop_does)
 	setenv("XML_CONF_SET", "env", 1);
 	setenv("XML_CONF_EMPTY", "", 1);
 	unsetenv("XML_CONF_NOT");
-	c = read_one(DOC(P("a", "1") P("b", "<![CDATA[${a}]]>/${a}") P("c", "${b}${nope}") P("self", "x${self}")
-			 P("env", "${env.XML_CONF_SET}${env.XML_CONF_NOT}")
-			 P("d", "${env.XML_CONF_NOT-d}${env.XML_CONF_EMPTY-d}") P("e", "${env.XML_CONF_EMPTY:-e}")
-			 P("odd", "${}${ a}${$a}$${a}{${") P("sys", "${file.separator}${java.io.tmpdir}")));
+	c = read_one(DOC(P("a", "1") P("b", "<![CDATA[${a}]]>/${a}") P("c", "${b}${nope}")
+				 P("self", "x${self}") P("env", "${env.XML_CONF_SET}${env.XML_CONF_NOT}") P(
+					 "d", "${env.XML_CONF_NOT-d}${env.XML_CONF_EMPTY-d}")
+					 P("e", "${env.XML_CONF_EMPTY:-e}") P("odd", "${}${ a}${$a}$${a}{${")
+						 P("sys", "${file.separator}${java.io.tmpdir}")));
 	expect(c, "b", "1/1");
 	expect(c, "c", "1/1${nope}");
 	expect(c, "self", "x${self}");
@@ -155,8 +160,8 @@ TEST(variables_are_replaced_as_hadoop_does)
 
 TEST(a_circle_of_variables_is_refused_with_file_line_and_remedy)
 {
-	refused("<configuration>\n" P("a", "${b}") P("b", "${c}") P("c", "${a}") "</configuration>", RC_BAD_INPUT,
-		"more than 20 substitutions");
+	refused("<configuration>\n" P("a", "${b}") P("b", "${c}") P("c", "${a}") "</configuration>",
+		RC_BAD_INPUT, "more than 20 substitutions");
 }
 
 TEST(values_that_grow_beyond_the_limit_are_refused)
@@ -175,7 +180,8 @@ TEST(values_that_grow_beyond_the_limit_are_refused)
 
 TEST(document_types_are_refused)
 {
-	refused("<!DOCTYPE c [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>" DOC(P("x", "&b;")), RC_BAD_INPUT, "DOCTYPE");
+	refused("<!DOCTYPE c [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>" DOC(P("x", "&b;")), RC_BAD_INPUT,
+		"DOCTYPE");
 	refused("<!DOCTYPE c SYSTEM \"file:///etc/passwd\">" DOC(""), RC_BAD_INPUT, "DOCTYPE");
 }
 
@@ -186,7 +192,7 @@ TEST(what_is_not_a_configuration_is_refused)
 	refused("<configuration>\n<property>\n</configuration>", RC_BAD_INPUT, "t.xml:3");
 	refused(DOC(P("a", "&nope;")), RC_BAD_INPUT, "not valid XML");
 	refused(DOC("") "x", RC_BAD_INPUT, "not valid XML");
-	refused(DOC("<xi:include href='a.xml'/>"), RC_BAD_INPUT, "not valid XML");	/* prefix not declared */
+	refused(DOC("<xi:include href='a.xml'/>"), RC_BAD_INPUT, "not valid XML"); /* prefix not declared */
 	refused(DOC("<include href='a.xml'/>"), RC_BAD_INPUT, "same directory");
 }
 
@@ -253,8 +259,9 @@ TEST(a_directory_needs_kms_site_and_kms_acls_but_not_core_site)
 	put("core-site.xml", DOC(P("x", "core") FINAL("a", "core${x}") P("y", "1")));
 	EXPECT(conf_load_dir(dir, &c, &err) == RC_OK);
 	expect(c, "a", "corecore");
-	expect(c, "b", NULL);	/* the lists do not see each other */
-	EXPECT_STR((const char *)conf_find(c, CONF_ACLS, slice_str("hadoop.kms.acl.GET"))->value.p, "acl${a}${b}");
+	expect(c, "b", NULL); /* the lists do not see each other */
+	EXPECT_STR((const char *)conf_find(c, CONF_ACLS, slice_str("hadoop.kms.acl.GET"))->value.p,
+		   "acl${a}${b}");
 	EXPECT(strstr(conf_find(c, CONF_SITE, slice_str("y"))->file, "/core-site.xml"));
 	conf_free(c);
 	dir_remove();
@@ -282,7 +289,8 @@ TEST(includes_stay_in_the_directory_and_end)
 	EXPECT(conf_load_dir(dir, &c, &err) == RC_OK);
 	expect(c, "f", "1");
 	conf_free(c);
-	put("kms-site.xml", DOC(XI "more.xml'><xi:fallback>" P("f", "1") "</xi:fallback></xi:include>" P("g", "1")));
+	put("kms-site.xml",
+	    DOC(XI "more.xml'><xi:fallback>" P("f", "1") "</xi:fallback></xi:include>" P("g", "1")));
 	EXPECT(conf_load_dir(dir, &c, &err) == RC_OK);
 	expect(c, "f", NULL);
 	expect(c, "g", "1");
@@ -364,25 +372,25 @@ TEST(a_broken_acl_file_leaves_the_old_one_in_force)
 
 	put("kms-acls.xml", DOC(P("hadoop.kms.acl.GET", "alice,bob")));
 	EXPECT(conf_acls_changed(c));
-	EXPECT(conf_acls_reload(c, &err) == RC_OK);
+	EXPECT(conf_acls_reload(c, NULL, NULL, &err) == RC_OK);
 	EXPECT_STR(acl_get(c), "alice,bob");
 	EXPECT(!conf_acls_changed(c));
 
 	put("kms-acls.xml", "<configuration><property><name>hadoop.kms.acl.GET</na");
 	EXPECT(conf_acls_changed(c));
-	EXPECT(conf_acls_reload(c, &err) == RC_BAD_INPUT);
+	EXPECT(conf_acls_reload(c, NULL, NULL, &err) == RC_BAD_INPUT);
 	EXPECT(strstr(err.text, "kms-acls.xml:1"));
 	EXPECT_STR(acl_get(c), "alice,bob");
-	EXPECT(!conf_acls_changed(c));	/* not read again and again */
+	EXPECT(!conf_acls_changed(c)); /* not read again and again */
 
 	snprintf(path, sizeof(path), "%s/kms-acls.xml", dir);
 	EXPECT(unlink(path) == 0);
 	EXPECT(!conf_acls_changed(c));
-	EXPECT(conf_acls_reload(c, &err) == RC_BAD_INPUT);
+	EXPECT(conf_acls_reload(c, NULL, NULL, &err) == RC_BAD_INPUT);
 	EXPECT_STR(acl_get(c), "alice,bob");
 	put("kms-acls.xml", DOC(""));
 	EXPECT(conf_acls_changed(c));
-	EXPECT(conf_acls_reload(c, &err) == RC_OK);
+	EXPECT(conf_acls_reload(c, NULL, NULL, &err) == RC_OK);
 	EXPECT_STR(acl_get(c), "");
 	conf_free(c);
 	dir_remove();
@@ -402,6 +410,6 @@ TEST(the_built_in_configuration_is_open_but_on_loopback_only)
 		n++;
 	EXPECT_INT(n, 13);
 	EXPECT(!conf_acls_changed(c));
-	EXPECT(conf_acls_reload(c, &err) == RC_DENIED);
+	EXPECT(conf_acls_reload(c, NULL, NULL, &err) == RC_DENIED);
 	conf_free(c);
 }
