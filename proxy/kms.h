@@ -210,11 +210,24 @@ struct core_error {
 	int exit_code;
 };
 enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err);
+/* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
+enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);
+void setup_notices(const struct settings *s);
+/* The platform slot's key: 32 bytes in a 0600 file, made when absent and wanted. */
+enum rc setup_platform_key(const char *data, bool create, struct secret *key, struct core_error *err);
+enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error *err);
+enum rc setup_store(struct kms *k, const char *data, const struct store_options *opt, struct core_error *err);
 enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err);
 enum rc core_status(struct kms *k, struct wire_status *out);
 /* One call on a lane with nothing else under way; *ans points into the slot, which the caller releases. */
 enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body, int *slot, uint32_t *err,
 		  struct wire_ans *ans);
 void core_error_text(uint32_t err, const struct wire_ans *ans, char *out, size_t room);
+
+/*
+ * recovery.c: the keyslot for the owner's public key (PEM file). Written when there is none or when the
+ * key is another one.
+ */
+enum rc recovery_slot_update(struct kms *k, const char *pem_path, struct core_error *err);
 
 #endif
