@@ -11,7 +11,7 @@
  * Whether the *content* is genuine is for the service to say: everything here is sealed.
  *
  * Threads: reads and cursors from any thread; transactions from one thread at a time, each finished
- * by the thread that began it. A process opens a directory once.
+ * by the thread that began it. A process opens a directory once. A child made by fork() must exec.
  */
 #ifndef PROXY_STORE_H
 #define PROXY_STORE_H
