@@ -40,7 +40,7 @@ static void unknown_option(struct args *a, const char *name, size_t len)
 	snprintf(word, sizeof(word), "%.*s", (int)(len < 31 ? len : 31), name);
 	for (i = 0; i < ARRAY_LEN(a->tables); i++) {
 		for (o = a->tables[i]; o && o->kind != OPT_END; o++) {
-			d = text_distance(word, o->name);
+			d = text_edits(word, o->name);
 			if (d < best_distance) {
 				best = o;
 				best_distance = d;

@@ -258,9 +258,9 @@ static int unknown_verb(struct cli *c, const char *first, const char *second)
 	snprintf(one, sizeof(one), "%s", first);
 	snprintf(word, sizeof(word), "%s%s%s", first, second ? " " : "", second ? second : "");
 	for (v = cli_verbs; v->name; v++) {
-		d = text_distance(word, v->name);
-		if (d > text_distance(one, v->name) && !strchr(v->name, ' '))
-			d = text_distance(one, v->name);
+		d = text_edits(word, v->name);
+		if (d > text_edits(one, v->name) && !strchr(v->name, ' '))
+			d = text_edits(one, v->name);
 		if (d < best_distance) {
 			best = v->name;
 			best_distance = d;

@@ -106,24 +106,24 @@ void json_drop(cJSON **doc)
 	cJSON_Delete(*doc);
 }
 
-cJSON *json_parse(const char *text, size_t len)
+cJSON *doc_parse(const char *text, size_t len)
 {
 	return cJSON_ParseWithLengthOpts(text, len + 1, NULL, 1);
 }
 
-const cJSON *json_member(const cJSON *o, const char *member)
+const cJSON *doc_member(const cJSON *o, const char *member)
 {
 	return cJSON_GetObjectItemCaseSensitive(o, member);
 }
 
 const char *json_text(const cJSON *o, const char *member)
 {
-	return cJSON_GetStringValue(json_member(o, member));
+	return cJSON_GetStringValue(doc_member(o, member));
 }
 
 bool json_int(const cJSON *o, const char *member, int64_t min, int64_t max, int64_t *out)
 {
-	const cJSON *m = json_member(o, member);
+	const cJSON *m = doc_member(o, member);
 
 	if (!cJSON_IsNumber(m) || !(m->valuedouble > -INT_EXACT_MAX && m->valuedouble < INT_EXACT_MAX) ||
 	    (double)(int64_t)m->valuedouble != m->valuedouble)
@@ -220,7 +220,7 @@ static int code_of(unsigned status, const char *message, const char *name)
 
 static bool refused(struct kms *k, const struct session_answer *a, const cJSON *doc, const char *name)
 {
-	const cJSON *e = json_member(doc, "RemoteException");
+	const cJSON *e = doc_member(doc, "RemoteException");
 	const char *message = json_text(e, "message");
 	const char *type = json_text(e, "exception");
 
@@ -260,7 +260,7 @@ static bool take_answer(struct kms *k, const struct kms_request *r, struct sessi
 	JSON *d = NULL;
 
 	if (json && a->body.len && buf_text(&a->body))
-		d = json_parse(buf_text(&a->body), a->body.len);
+		d = doc_parse(buf_text(&a->body), a->body.len);
 	if (a->status != r->want)
 		return refused(k, a, d, r->about ? r->about : r->name);
 	if (r->no_document)
@@ -322,7 +322,7 @@ static bool is_texts(const cJSON *o)
 
 static bool text_or_null(const cJSON *o, const char *member)
 {
-	const cJSON *m = json_member(o, member);
+	const cJSON *m = doc_member(o, member);
 
 	return !m || cJSON_IsNull(m) || cJSON_IsString(m);
 }
@@ -330,7 +330,7 @@ static bool text_or_null(const cJSON *o, const char *member)
 bool kms_is_metadata(const cJSON *doc, const char *name)
 {
 	const char *n = json_text(doc, "name");
-	const cJSON *attributes = json_member(doc, "attributes");
+	const cJSON *attributes = doc_member(doc, "attributes");
 	int64_t v;
 
 	return n && (!name || strcmp(n, name) == 0) && json_text(doc, "cipher") &&
@@ -349,7 +349,7 @@ bool kms_is_version(const cJSON *doc, const char *name)
 
 bool kms_is_eek(const cJSON *doc)
 {
-	const cJSON *inner = json_member(doc, "encryptedKeyVersion");
+	const cJSON *inner = doc_member(doc, "encryptedKeyVersion");
 
 	return json_text(doc, "versionName") && json_text(doc, "iv") && text_or_null(inner, "name") &&
 	       json_text(inner, "material");

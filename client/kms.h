@@ -60,7 +60,7 @@ MUST_CHECK bool kms_is_eek(const cJSON *doc);
 /* A string member or NULL; an integer member, false when absent, fractional or out of range. */
 const char *json_text(const cJSON *o, const char *member);
 MUST_CHECK bool json_int(const cJSON *o, const char *member, int64_t min, int64_t max, int64_t *out);
-const cJSON *json_member(const cJSON *o, const char *member);
+const cJSON *doc_member(const cJSON *o, const char *member);
 /* Builders; out of memory ends the program. */
 cJSON *json_object(void);
 void json_put_text(cJSON *o, const char *member, const char *value);	/* NULL: JSON null */
@@ -68,7 +68,7 @@ void json_put_int(cJSON *o, const char *member, int64_t value);
 void json_put_copy(cJSON *o, const char *member, const cJSON *value);
 
 /* Parses one document that fills the text, which ends with a zero at text[len]. NULL: not JSON. */
-cJSON *json_parse(const char *text, size_t len);
+cJSON *doc_parse(const char *text, size_t len);
 
 void json_drop(cJSON **doc);
 #define JSON __attribute__((cleanup(json_drop))) cJSON

@@ -14,14 +14,14 @@ static void check(const cJSON *d)
 		INVARIANT(json_int(d, "length", 0, INT64_MAX, &n) && n >= 1);
 		INVARIANT(json_int(d, "created", 0, INT64_MAX, &n) &&
 			  json_int(d, "versions", 0, INT64_MAX, &n));
-		cJSON_ArrayForEach(a, json_member(d, "attributes"))
+		cJSON_ArrayForEach(a, doc_member(d, "attributes"))
 			INVARIANT(a->string && a->valuestring);
 	}
 	if (kms_is_version(d, NULL))
 		INVARIANT(json_text(d, "name") && json_text(d, "versionName"));
 	if (kms_is_eek(d))
 		INVARIANT(json_text(d, "versionName") && json_text(d, "iv") &&
-			  json_text(json_member(d, "encryptedKeyVersion"), "material"));
+			  json_text(doc_member(d, "encryptedKeyVersion"), "material"));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_put(&text, data, size);
 	if (!buf_text(&text))
 		return 0;
-	doc = json_parse(buf_text(&text), text.len);
+	doc = doc_parse(buf_text(&text), text.len);
 	if (!doc)
 		return 0;
 	check(doc);

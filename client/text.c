@@ -98,7 +98,7 @@ static unsigned least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-unsigned text_distance(const char *a, const char *b)
+unsigned text_edits(const char *a, const char *b)
 {
 	unsigned d[DISTANCE_MAX + 1][DISTANCE_MAX + 1];
 	size_t n = strnlen(a, DISTANCE_MAX), m = strnlen(b, DISTANCE_MAX), i, j;

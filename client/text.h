@@ -16,6 +16,6 @@ void text_safe(struct buf *to, struct slice s);
 void text_safe_json(struct buf *to, struct slice s);
 
 /* Insertions, deletions, replacements and swaps of neighbours that lead from a to b; both < 64 bytes. */
-unsigned text_distance(const char *a, const char *b);
+unsigned text_edits(const char *a, const char *b);
 
 #endif

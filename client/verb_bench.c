@@ -76,7 +76,7 @@ static bool prepare_decrypt(struct bench *b, const cJSON *eek)
 
 	json_put_text(body, "name", b->key);
 	json_put_text(body, "iv", json_text(eek, "iv"));
-	json_put_text(body, "material", json_text(json_member(eek, "encryptedKeyVersion"), "material"));
+	json_put_text(body, "material", json_text(doc_member(eek, "encryptedKeyVersion"), "material"));
 	text = cJSON_PrintUnformatted(body);
 	buf_fmt(&path, "%s/v1/keyversion/", base);
 	kms_url_encode(&path, slice_str(json_text(eek, "versionName")));

@@ -100,7 +100,7 @@ static void check_isolation(struct doctor *d, const cJSON *health)
 
 static void check_health(struct doctor *d, const struct session_answer *a)
 {
-	JSON *health = a->body.p ? json_parse((const char *)a->body.p, a->body.len) : NULL;
+	JSON *health = a->body.p ? doc_parse((const char *)a->body.p, a->body.len) : NULL;
 	const char *status = json_text(health, "status");
 	bool well = a->status == 200;
 

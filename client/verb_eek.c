@@ -103,7 +103,7 @@ static cJSON *read_eeks(struct cli *c, int *code)
 /* The key's name: said inside, else what stands before the last @ of the version. False: neither. */
 static bool key_of(const cJSON *eek, struct buf *name)
 {
-	const char *given = json_text(json_member(eek, "encryptedKeyVersion"), "name");
+	const char *given = json_text(doc_member(eek, "encryptedKeyVersion"), "name");
 	const char *version = json_text(eek, "versionName");
 	const char *at = strrchr(version, '@');
 
@@ -132,7 +132,7 @@ static bool ask_one(struct kms *k, const cJSON *eek, const char *query, cJSON **
 		return kms_fail(k, EXIT_USAGE, "%s is not the name of a version", r.name);
 	json_put_text(body, "name", buf_text(&name));
 	json_put_text(body, "iv", json_text(eek, "iv"));
-	json_put_text(body, "material", json_text(json_member(eek, "encryptedKeyVersion"), "material"));
+	json_put_text(body, "material", json_text(doc_member(eek, "encryptedKeyVersion"), "material"));
 	return kms_call(k, &r, doc);
 }
 

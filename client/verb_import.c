@@ -100,8 +100,8 @@ static bool attributes_within(const cJSON *a, const cJSON *b)
 	const char *name = json_text(a, "name");
 	const cJSON *m;
 
-	cJSON_ArrayForEach(m, json_member(a, "attributes")) {
-		const char *other = json_text(json_member(b, "attributes"), m->string);
+	cJSON_ArrayForEach(m, doc_member(a, "attributes")) {
+		const char *other = json_text(doc_member(b, "attributes"), m->string);
 		bool implied = strcmp(m->string, "key.acl.name") == 0 && strcmp(m->valuestring, name) == 0;
 
 		if (!other && implied)
@@ -170,9 +170,9 @@ static cJSON *import_document(const struct key *key)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(members); i++)
-		json_put_copy(doc, members[i], json_member(key->metadata, members[i]));
+		json_put_copy(doc, members[i], doc_member(key->metadata, members[i]));
 	json_put_copy(doc, "versions", key->versions);
-	cJSON_ArrayForEach(v, json_member(doc, "versions"))
+	cJSON_ArrayForEach(v, doc_member(doc, "versions"))
 		cJSON_DeleteItemFromObjectCaseSensitive(v, "name");
 	return doc;
 }

@@ -91,7 +91,7 @@ static int put_attributes(struct cli *c, cJSON *body)
 		if (!eq || eq == given || (size_t)(eq - given) >= sizeof(name))
 			return cli_fail(c, EXIT_USAGE, "--attr %s: expected NAME=VALUE", given);
 		snprintf(name, sizeof(name), "%.*s", (int)(eq - given), given);
-		if (json_member(attributes, name))
+		if (doc_member(attributes, name))
 			return cli_fail(c, EXIT_USAGE, "--attr %s is given twice", name);
 		json_put_text(attributes, name, eq + 1);
 	}
@@ -178,7 +178,7 @@ static void print_metadata(const cJSON *m)
 	cli_print("  created      %s", when);
 	if (description)
 		cli_print("  description  %s", description);
-	cJSON_ArrayForEach(a, json_member(m, "attributes"))
+	cJSON_ArrayForEach(a, doc_member(m, "attributes"))
 		cli_print("  attribute    %s=%s", a->string, a->valuestring);
 }
 

@@ -50,11 +50,11 @@ TEST(json_stays_json)
 
 TEST(the_distance_counts_what_fingers_get_wrong)
 {
-	EXPECT_INT(text_distance("key list", "key list"), 0);
-	EXPECT_INT(text_distance("kye list", "key list"), 1);
-	EXPECT_INT(text_distance("key lst", "key list"), 1);
-	EXPECT_INT(text_distance("", "abc"), 3);
-	EXPECT_INT(text_distance("abc", "abd"), 1);
+	EXPECT_INT(text_edits("key list", "key list"), 0);
+	EXPECT_INT(text_edits("kye list", "key list"), 1);
+	EXPECT_INT(text_edits("key lst", "key list"), 1);
+	EXPECT_INT(text_edits("", "abc"), 3);
+	EXPECT_INT(text_edits("abc", "abd"), 1);
 }
 
 TEST(a_buffer_refuses_what_is_over_its_limit_and_stays_refused)
