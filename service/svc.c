@@ -62,7 +62,7 @@ struct svc *svc_new(const struct svc_options *opt)
 	txn_init(&s->txn);
 	clock_init(&s->clock, opt->mono_ms);
 	signer_init(&s->signer);
-	keys_init(&s->keys, 0);
+	keys_init(&s->keys, NULL);
 	return s;
 }
 
