@@ -179,22 +179,28 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	e = put_staged(o, c, old, version, kv);
 	if (e == E_OK && !sink_ok(&o->out))
 		e = E_TOO_BIG;
-	if (e != E_OK) {
-		pthread_mutex_lock(&o->s->txn.lock);
+	pthread_mutex_lock(&o->s->txn.lock);
+	if (e == E_OK)
+		c->sealed = true;	/* from here on it is others' to commit or to abort */
+	else
 		unlink_change(&o->s->txn, c);
-		pthread_mutex_unlock(&o->s->txn.lock);
+	pthread_mutex_unlock(&o->s->txn.lock);
+	if (e != E_OK)
 		change_free(c);
-	}
 	return e;
 }
 
+/*
+ * Tickets count up, so the other side can name one before it was given: a change that is still being
+ * sealed does not exist for HEAD and ABORT. Caller holds t->lock.
+ */
 static struct change *find_ticket(struct txn *t, uint64_t ticket)
 {
 	struct change *c = t->by_ticket[ticket % TXN_BUCKETS];
 
 	while (c && c->ticket != ticket)
 		c = c->ticket_next;
-	return c;
+	return c && c->sealed ? c : NULL;
 }
 
 /* Marks the listed changes as part of the next head and sums them up. Caller holds t->lock. */
@@ -236,6 +242,7 @@ enum wire_err op_head(struct op *o)
 	struct txn *t = &o->s->txn;
 	uint8_t sealed[SEAL_HEAD_LEN];
 	struct wire_tickets_req m;
+	uint64_t epoch = 0;
 	enum wire_err e;
 
 	if (wire_tickets_req_get(o->in, &m) != RC_OK)
@@ -253,6 +260,7 @@ enum wire_err op_head(struct op *o)
 		t->head.time_ms = o->now;
 		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
 			e = E_RANDOM;
+		epoch = t->head.epoch;
 		if (e == E_OK)
 			t->prepared = true;
 		else
@@ -260,7 +268,7 @@ enum wire_err op_head(struct op *o)
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (e == E_OK) {
-		sink_le64(&o->out, t->head.epoch);
+		sink_le64(&o->out, epoch);
 		sink_str16(&o->out, slice_of(sealed, sizeof(sealed)));
 	}
 	return e;
