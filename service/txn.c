@@ -131,11 +131,19 @@ static enum wire_err put_staged(struct op *o, struct change *c, const struct key
 	return e;
 }
 
-/* What put_staged() and the trailer will need, generously: checked before anything is reserved. */
-static size_t staged_need(const struct op *o, const struct key *made, const struct wire_kv *kv)
+/*
+ * What put_staged() and the trailer will need, generously: checked before anything is reserved. The
+ * events so far may name an ACL longer than the key's name; one more will name the key.
+ */
+static size_t staged_need(const struct op *o, struct slice name, const struct key *made, const struct wire_kv *kv)
 {
-	return (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len + 64 +
-	       o->ans.user.len + o->ans.cookie.len + 3 * (kv->name.len + 16);
+	size_t n = (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len + 64 +
+		   o->ans.user.len + o->ans.cookie.len + name.len + 16;
+	unsigned i;
+
+	for (i = 0; i < o->ans.head.events; i++)
+		n += o->ans.event[i].key.len + 16;
+	return n;
 }
 
 enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, const struct wire_kv *kv)
@@ -143,10 +151,10 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	struct change *c;
 	uint64_t version = 0;
 	enum wire_err e;
+	size_t need = staged_need(o, made ? key_name(made) : key_name(old), made, kv);
 
-	if (o->out.left < staged_need(o, made, kv)) {
-		size_t need = staged_need(o, made, kv) + sizeof(struct wire_ans_head);
-
+	if (o->out.left < need) {
+		need += sizeof(struct wire_ans_head);
 		key_free(made);
 		return op_fail_num(o, E_TOO_BIG, need, 0);
 	}
