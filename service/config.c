@@ -283,9 +283,36 @@ static enum rc v_memory(struct parse *p, struct slice v)
 	return number(v, UINT64_MAX, &p->c->memory_max) ? RC_OK : bad(p, "must be a number of bytes");
 }
 
-static int user_sort(const void *a, const void *b)
+static int user_cmp(const void *a, const void *b)
 {
 	return slice_cmp(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
+}
+
+/* Equal names in the order they were given: qsort() promises none of its own. */
+static int by_place(struct slice a, struct slice b)
+{
+	return a.p < b.p ? -1 : a.p > b.p;
+}
+
+static int user_sort(const void *a, const void *b)
+{
+	int d = user_cmp(a, b);
+
+	return d ? d : by_place(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
+}
+
+/* Of several entries for one user the last counts. */
+static void merge_users(struct config *c)
+{
+	size_t i, n = 0;
+
+	qsort(c->users, c->nusers, sizeof(*c->users), user_sort);
+	for (i = 0; i < c->nusers; i++) {
+		if (n && slice_eq(c->users[n - 1].user, c->users[i].user))
+			n--;
+		c->users[n++] = c->users[i];
+	}
+	c->nusers = n;
 }
 
 /* "user=group,group;user2=;user3=group" */
@@ -314,7 +341,7 @@ static enum rc v_mapping(struct parse *p, struct slice v)
 			return RC_NO_ROOM;
 		p->c->nusers++;
 	}
-	qsort(p->c->users, p->c->nusers, sizeof(*p->c->users), user_sort);
+	merge_users(p->c);
 	return RC_OK;
 }
 
@@ -421,12 +448,19 @@ static enum rc property(struct parse *p, struct slice name, struct slice v)
 	return RC_OK;
 }
 
-static int key_acl_sort(const void *a, const void *b)
+static int key_acl_cmp(const void *a, const void *b)
 {
 	return slice_cmp(((const struct key_acl *)a)->name, ((const struct key_acl *)b)->name);
 }
 
-/* One entry a property came in; entries of one name become one. */
+static int key_acl_sort(const void *a, const void *b)
+{
+	int d = key_acl_cmp(a, b);
+
+	return d ? d : by_place(((const struct key_acl *)a)->name, ((const struct key_acl *)b)->name);
+}
+
+/* One entry a property came in; entries of one name become one, the later property of two counts. */
 static void merge_keys(struct config *c)
 {
 	size_t i, n = 0;
@@ -522,7 +556,7 @@ const struct user_groups *config_user(const struct config *c, struct slice user)
 
 	if (c->nusers == 0)
 		return NULL;
-	return bsearch(&want, c->users, c->nusers, sizeof(*c->users), user_sort);
+	return bsearch(&want, c->users, c->nusers, sizeof(*c->users), user_cmp);
 }
 
 const struct key_acl *config_key_acl(const struct config *c, struct slice name)
@@ -531,5 +565,5 @@ const struct key_acl *config_key_acl(const struct config *c, struct slice name)
 
 	if (c->nkeys == 0)
 		return NULL;
-	return bsearch(&want, c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
+	return bsearch(&want, c->keys, c->nkeys, sizeof(*c->keys), key_acl_cmp);
 }
