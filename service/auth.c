@@ -124,6 +124,19 @@ MUST_CHECK static bool decimal(struct slice v, uint64_t *out)
 	return true;
 }
 
+/* What may stand in a token and in an audit line. */
+MUST_CHECK static bool user_valid(struct slice u)
+{
+	size_t i;
+
+	if (u.len == 0 || u.len > WIRE_USER_MAX)
+		return false;
+	for (i = 0; i < u.len; i++)
+		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
+			return false;
+	return true;
+}
+
 /* key=value pairs joined by '&'; unknown or doubled keys are refused: only we write tokens. */
 MUST_CHECK static bool token_parse(struct slice text, struct token *t)
 {
@@ -133,11 +146,12 @@ MUST_CHECK static bool token_parse(struct slice text, struct token *t)
 	while (text.len) {
 		const uint8_t *amp = memchr(text.p, '&', text.len);
 		size_t n = amp ? (size_t)(amp - text.p) : text.len;
-		struct slice v = slice_of(text.p + 2, n - 2);
+		struct slice v;
 		unsigned bit;
 
 		if (n < 3 || text.p[1] != '=')
 			return false;
+		v = slice_of(text.p + 2, n - 2);
 		bit = 1u << (text.p[0] & 31);
 		if (seen & bit)
 			return false;
@@ -167,7 +181,8 @@ MUST_CHECK static bool token_parse(struct slice text, struct token *t)
 		text.p += n + (amp != NULL);
 		text.len -= n + (amp != NULL);
 	}
-	return t->user.len && t->principal.len && t->type.len && (seen & 1u << ('e' & 31));
+	/* Whoever shares the secret may have signed any name: it has to be one that we would sign. */
+	return user_valid(t->user) && user_valid(t->principal) && t->type.len && (seen & 1u << ('e' & 31));
 }
 
 MUST_CHECK static bool split_signature(struct slice cookie, struct slice *text, struct slice *sig)
@@ -208,19 +223,6 @@ static enum wire_note cookie_check(struct op *o, struct slice cookie, const stru
 	if (o->now > t->expires || (t->has_inactive && o->now > t->inactive))
 		return NOTE_EXPIRED;
 	return NOTE_NONE;
-}
-
-/* What may stand in a token and in an audit line. */
-MUST_CHECK static bool user_valid(struct slice u)
-{
-	size_t i;
-
-	if (u.len == 0 || u.len > WIRE_USER_MAX)
-		return false;
-	for (i = 0; i < u.len; i++)
-		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
-			return false;
-	return true;
 }
 
 /* expires: of the token to write; idle: its inactivity deadline or 0. */
