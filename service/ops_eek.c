@@ -189,7 +189,7 @@ enum wire_err op_reencrypt(struct op *o)
 	return e;
 }
 
-/* Every version is checked before the first key is touched: all or nothing. */
+/* Every version is checked before rights are, as in Hadoop; the rest of an item only after them. */
 static enum wire_err batch_check(struct op *o, const struct wire_batch_req *m, const struct key **k)
 {
 	struct cursor items = m->item;
@@ -203,8 +203,6 @@ static enum wire_err batch_check(struct op *o, const struct wire_batch_req *m, c
 			op_arg(o, item.version_name);
 			e = E_VERSION_MISMATCH;
 		}
-		if (e == E_OK && item.iv.len != 16)
-			e = op_fail_num(o, E_IV_LENGTH, item.iv.len, 0);
 	}
 	return e;
 }
@@ -218,6 +216,8 @@ static enum wire_err batch_run(struct op *o, const struct wire_batch_req *m, con
 	enum wire_err e = use_version(o, 1, k, k->versions - 1);
 
 	while (e == E_OK && sink_ok(&o->out) && wire_item_next(&items, &item)) {
+		if (item.iv.len != 16)
+			return op_fail_num(o, E_IV_LENGTH, item.iv.len, 0);
 		if (!key_split_version(item.version_name, &base, &number))
 			return E_INTERNAL;
 		if (number != loaded)	/* the key schedule of a run of one version is made once */
