@@ -56,6 +56,7 @@ enum endpoint {
 	EP_HEALTH,
 	EP_METRICS,
 	EP_INDEX,
+	EP_MISSING,	/* below /static, which is open */
 	EP_BAD_PATH,	/* a percent code that is none */
 	EP_COUNT
 };
