@@ -693,14 +693,16 @@ static void answer_ok(struct work *k, const struct wire_ans *ans)
 {
 	bool created = k->call == CALL_CREATE || k->call == CALL_IMPORT;
 
-	if (k->call == CALL_AUTH && k->route.ep >= EP_JMX) {
+	if (k->call == CALL_AUTH && k->route.ep >= EP_FIRST_PAGE) {
 		page_answer(k, ans);
 		return;
 	}
 	begin(k, ans);
 	audit_events(k, ans, true);
 	if (k->call == CALL_AUTH) {	/* the handshake */
-		outbuf_str(&k->w->headers, "Allow: OPTIONS\r\n");
+		outbuf_str(&k->w->headers, "Allow: ");
+		outbuf_str(&k->w->headers, k->route.allow ? k->route.allow : "OPTIONS");
+		outbuf_str(&k->w->headers, "\r\nVary: Accept\r\n");
 		send(k, 200, NULL, NULL);
 		return;
 	}
@@ -750,8 +752,8 @@ void answer_page(struct work *k, const struct wire_ans *ans, unsigned status, co
 	send(k, status, reason, type);
 }
 
-void answer_html(struct work *k, unsigned status, const char *message)
+void answer_html(struct work *k, const struct wire_ans *ans, unsigned status, const char *message)
 {
-	begin(k, NULL);
+	begin(k, ans);
 	send_html(k, status, message);
 }

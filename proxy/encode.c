@@ -17,6 +17,7 @@
 
 #define ILLEGAL "java.lang.IllegalArgumentException"
 #define PARSE "com.fasterxml.jackson.core.JsonParseException"
+#define PARSE_EOF "com.fasterxml.jackson.core.io.JsonEOFException"
 #define MISMATCH "com.fasterxml.jackson.databind.exc.MismatchedInputException"
 #define NULL_POINTER "java.lang.NullPointerException"
 #define CAST "java.lang.ClassCastException"
@@ -203,7 +204,8 @@ static cJSON *body_json(struct work *k, int want)
 	}
 	j = json_parse(k->r->body, &fault);
 	if (!j) {
-		refuse(k, 400, fault == JSON_EMPTY ? MISMATCH : PARSE, "%s", json_fault_text(fault));
+		refuse(k, 400, fault == JSON_EMPTY ? MISMATCH : fault == JSON_CUT ? PARSE_EOF : PARSE, "%s",
+		       json_fault_text(fault));
 		return NULL;
 	}
 	if ((j->type & 0xff) == want)
@@ -242,6 +244,10 @@ static bool int_member(struct work *k, const cJSON *j, const char *name, double 
 	*out = 0;
 	if (!m)
 		return false;
+	if (cJSON_IsNull(m)) {
+		refuse(k, 400, NULL_POINTER, "Member '%s' must not be null", name);
+		return false;
+	}
 	if (!cJSON_IsNumber(m) || m->valuedouble != (double)(int64_t)m->valuedouble || m->valuedouble < min ||
 	    m->valuedouble > max) {
 		refuse(k, 400, CAST, "Member '%s' must be an integer", name);
@@ -294,7 +300,8 @@ static void encode_attrs(struct work *k, const cJSON *attrs, struct wire_create_
 	}
 	cJSON_ArrayForEach(a, attrs) {
 		if (!cJSON_IsString(a)) {
-			refuse(k, 400, CAST, "Attribute '%.100s' must be a string", a->string);
+			refuse(k, 400, cJSON_IsNull(a) ? NULL_POINTER : CAST, "Attribute '%.100s' must be a string",
+			       a->string);
 			return;
 		}
 		put16(o, slice_str(a->string));
@@ -635,14 +642,17 @@ static void encode_other(struct work *k, struct sink *s)
 {
 	k->op = k->route.ep == EP_OPTIONS ? KMS_OP_HANDSHAKE :
 		k->route.ep == EP_DELEGATION ? KMS_OP_DELEGATION_TOKEN :
-		k->route.ep >= EP_JMX ? KMS_OP_STATUS : KMS_OP_OTHER;
+		k->route.ep >= EP_FIRST_PAGE ? KMS_OP_STATUS : KMS_OP_OTHER;
 	switch (k->route.ep) {
 	case EP_NOT_FOUND: {
 		struct slice host = k->r->host, t = k->r->target;
 
-		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http://%.*s%.*s",
-		       (int)(host.len < 100 ? host.len : 100), (const char *)host.p, (int)(t.len < 300 ? t.len : 300),
-		       (const char *)t.p);
+		/* The container adds the slash that it would redirect to. */
+		int bare = slice_starts(t, "/kms") && (t.len == 4 || t.p[4] == '?') ? 4 : 0;
+
+		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http://%.*s%.*s%s%.*s",
+		       (int)(host.len < 100 ? host.len : 100), (const char *)host.p, bare, (const char *)t.p,
+		       bare ? "/" : "", (int)(t.len < 300 ? t.len : 300) - bare, (const char *)t.p + bare);
 		break;
 	}
 	case EP_BAD_METHOD:

@@ -26,6 +26,67 @@ static bool has_nul(struct slice s)
 	return memchr(s.p, 0, s.len) || memmem(s.p, s.len, escape, sizeof(escape) - 1);
 }
 
+/*
+ * What cJSON lets pass: control characters inside texts, numbers such as 01, +1, .5 or 1.0e. One walk over
+ * the bytes, outside and inside of texts.
+ */
+static bool number_ok(struct slice s)
+{
+	size_t i = 0, digits;
+
+	if (i < s.len && s.p[i] == '-')
+		i++;
+	for (digits = i; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+		;
+	if (i == digits || (i - digits > 1 && s.p[digits] == '0'))
+		return false;
+	if (i < s.len && s.p[i] == '.') {
+		for (digits = ++i; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+			;
+		if (i == digits)
+			return false;
+	}
+	if (i < s.len && (s.p[i] | 0x20) == 'e') {
+		i++;
+		if (i < s.len && (s.p[i] == '+' || s.p[i] == '-'))
+			i++;
+		for (digits = i; i < s.len && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+			;
+		if (i == digits)
+			return false;
+	}
+	return i == s.len;
+}
+
+static bool strict(struct slice s)
+{
+	bool text = false;
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		uint8_t c = s.p[i];
+
+		if (text) {
+			if (c < ' ')
+				return false;
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				text = false;
+		} else if (c == '"') {
+			text = true;
+		} else if (c == '-' || c == '+' || c == '.' || (c >= '0' && c <= '9')) {
+			size_t from = i;
+
+			while (i + 1 < s.len && memchr("+-.0123456789eE", s.p[i + 1], 15))
+				i++;
+			if (!number_ok(slice_of(s.p + from, i + 1 - from)))
+				return false;
+		}
+	}
+	return true;
+}
+
 static bool blank_only(const char *p, const char *end)
 {
 	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
@@ -72,7 +133,7 @@ cJSON *json_parse(struct slice body, enum json_fault *fault)
 	cJSON *j;
 
 	*fault = JSON_EMPTY;
-	if (body.len == 0)
+	if (blank_only(text, text + body.len))
 		return NULL;
 	*fault = JSON_NUL;
 	if (has_nul(body))
@@ -81,9 +142,14 @@ cJSON *json_parse(struct slice body, enum json_fault *fault)
 	if (!utf8_valid(body))
 		return NULL;
 	*fault = JSON_SYNTAX;
-	j = cJSON_ParseWithLengthOpts(text, body.len, &end, false);
-	if (!j)
+	if (!strict(body))
 		return NULL;
+	j = cJSON_ParseWithLengthOpts(text, body.len, &end, false);
+	if (!j) {
+		if (end >= text + body.len - 1)
+			*fault = JSON_CUT;
+		return NULL;
+	}
 	if (!blank_only(end, text + body.len) || too_many(j, 1000)) {
 		cJSON_Delete(j);
 		return NULL;
@@ -102,6 +168,7 @@ const char *json_fault_text(enum json_fault f)
 	static const char *const text[] = {
 		[JSON_FINE] = "",
 		[JSON_EMPTY] = "No content to map due to end-of-input",
+		[JSON_CUT] = "The request's JSON ends too early",
 		[JSON_SYNTAX] = "The request's body is not one JSON value",
 		[JSON_TWICE] = "The request's JSON has the same member twice",
 		[JSON_NUL] = "NUL characters are not accepted in the request's JSON",

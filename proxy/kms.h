@@ -43,14 +43,20 @@ enum endpoint {
 	EP_NOT_FOUND,	/* under /kms, but nothing there */
 	EP_BAD_METHOD,
 	EP_DELEGATION,	/* delegation-token operations: not offered yet */
-	EP_JMX,
+	/* pages that ask who is there first */
+	EP_FIRST_PAGE,
+	EP_JMX = EP_FIRST_PAGE,
 	EP_CONF,
 	EP_STACKS,
+	EP_PROM,
+	EP_PAGE_METHOD,	/* a page, but not with this method */
+	EP_BAD_NAME,	/* characters that must be percent-encoded */
+	EP_OUTSIDE,	/* not under /kms: a plain 404 */
+	/* pages for everybody */
 	EP_HEALTH,
 	EP_METRICS,
 	EP_INDEX,
 	EP_BAD_PATH,	/* a percent code that is none */
-	EP_OUTSIDE,	/* not under /kms: a plain 404 */
 	EP_COUNT
 };
 
@@ -185,7 +191,7 @@ MUST_CHECK bool answer_names_page(struct work *k, const struct wire_ans *ans);
 /* For pages.c: headers are ready lines; the body is copied. A page in HTML for an error. */
 void answer_page(struct work *k, const struct wire_ans *ans, unsigned status, const char *reason, const char *type,
 		 const char *headers, struct slice body);
-void answer_html(struct work *k, unsigned status, const char *message);
+void answer_html(struct work *k, const struct wire_ans *ans, unsigned status, const char *message);
 
 /* pages.c: everything that is not a key operation. */
 void page_answer(struct work *k, const struct wire_ans *ans);

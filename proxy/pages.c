@@ -59,22 +59,22 @@ static void answer_file(struct work *k, const struct wire_ans *ans, unsigned sta
 	if (ok)
 		answer_page(k, ans, status, reason, type, headers, slice_of(*text, *len));
 	else
-		answer_html(k, 500, "No memory");
+		answer_html(k, NULL, 500, "No memory");
 	free(*text);
 }
 
-static void metrics_page(struct work *k)
+static void metrics_page(struct work *k, const struct wire_ans *ans)
 {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
 
 	if (!f) {
-		answer_html(k, 500, "No memory");
+		answer_html(k, NULL, 500, "No memory");
 		return;
 	}
 	metrics_write(k->w->k->metrics, mono_ns(), f);
-	answer_file(k, NULL, 200, NULL, "text/plain; version=0.0.4; charset=utf-8", "", f, &text, &len);
+	answer_file(k, ans, 200, NULL, "text/plain; version=0.0.4; charset=utf-8", "", f, &text, &len);
 }
 
 void page_open(struct work *k)
@@ -89,16 +89,16 @@ void page_open(struct work *k)
 		health(k);
 		break;
 	case EP_METRICS:
-		metrics_page(k);
+		metrics_page(k, NULL);
 		break;
 	case EP_INDEX:
 		answer_page(k, NULL, 200, NULL, "text/html;charset=utf-8", "", slice_str(index));
 		break;
 	case EP_BAD_PATH:
-		answer_html(k, 400, "Bad percent code in the path");
+		answer_html(k, NULL, 400, "Bad Request");
 		break;
 	default:
-		answer_html(k, 404, "Not Found");
+		answer_html(k, NULL, 404, "Not Found");
 	}
 }
 
@@ -112,7 +112,7 @@ static void jmx_page(struct work *k, const struct wire_ans *ans)
 	unsigned status;
 
 	if (!f) {
-		answer_html(k, 500, "No memory");
+		answer_html(k, NULL, 500, "No memory");
 		return;
 	}
 	pthread_rwlock_rdlock(&s->settings_lock);
@@ -120,7 +120,9 @@ static void jmx_page(struct work *k, const struct wire_ans *ans)
 	src.session_id = settings_str(s->settings, SET_METRICS_SESSION);
 	status = jmx_write(&src, k->r->query, f);
 	pthread_rwlock_unlock(&s->settings_lock);
-	answer_file(k, ans, status, NULL, "application/json; charset=utf8",
+	/* The status it means to send never reaches Hadoop's clients: its headers are gone by then. */
+	(void)status;
+	answer_file(k, ans, 200, NULL, "application/json; charset=utf8",
 		    "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET\r\n", f, &text, &len);
 }
 
@@ -136,7 +138,7 @@ static void conf_page(struct work *k, const struct wire_ans *ans)
 	bool found;
 
 	if (!f) {
-		answer_html(k, 500, "No memory");
+		answer_html(k, NULL, 500, "No memory");
 		return;
 	}
 	if (!query_get(k->r->query, "name", false, buf, sizeof(buf), &name))
@@ -163,8 +165,25 @@ static void stacks_page(struct work *k, const struct wire_ans *ans)
 	answer_page(k, ans, 200, NULL, "text/plain; charset=utf-8", "", outbuf_slice(&o));
 }
 
+/* Hadoop's place for the same figures; off unless configured. */
+static void prom_page(struct work *k, const struct wire_ans *ans)
+{
+	struct kms *s = k->w->k;
+	bool on;
+
+	pthread_rwlock_rdlock(&s->settings_lock);
+	on = settings_bool(s->settings, SET_PROMETHEUS);
+	pthread_rwlock_unlock(&s->settings_lock);
+	if (on)
+		metrics_page(k, ans);
+	else
+		answer_html(k, ans, 404, "Not Found");
+}
+
 void page_answer(struct work *k, const struct wire_ans *ans)
 {
+	char text[128];
+
 	switch (k->route.ep) {
 	case EP_JMX:
 		jmx_page(k, ans);
@@ -172,7 +191,21 @@ void page_answer(struct work *k, const struct wire_ans *ans)
 	case EP_CONF:
 		conf_page(k, ans);
 		break;
-	default:
+	case EP_STACKS:
 		stacks_page(k, ans);
+		break;
+	case EP_PROM:
+		prom_page(k, ans);
+		break;
+	case EP_PAGE_METHOD:
+		snprintf(text, sizeof(text), "HTTP method %.*s is not supported by this URL", (int)k->r->method_text.len,
+			 (const char *)k->r->method_text.p);
+		answer_html(k, ans, 405, text);
+		break;
+	case EP_BAD_NAME:
+		answer_html(k, ans, 400, "Bad Request");
+		break;
+	default:
+		answer_html(k, ans, 404, "Not Found");
 	}
 }

@@ -157,10 +157,10 @@ static void route_key(struct route *out, enum http_method m, struct slice *rest)
 		struct method_row row;
 		const char *allow;
 	} sub[] = {
-		{ "/_metadata", { GET, EP_METADATA }, "OPTIONS,GET,HEAD" },
-		{ "/_currentversion", { GET, EP_CURRENT }, "OPTIONS,GET,HEAD" },
-		{ "/_versions", { GET, EP_VERSIONS }, "OPTIONS,GET,HEAD" },
-		{ "/_eek", { GET, EP_GENERATE }, "OPTIONS,GET,HEAD" },
+		{ "/_metadata", { GET, EP_METADATA }, "OPTIONS,HEAD,GET" },
+		{ "/_currentversion", { GET, EP_CURRENT }, "OPTIONS,HEAD,GET" },
+		{ "/_versions", { GET, EP_VERSIONS }, "OPTIONS,HEAD,GET" },
+		{ "/_eek", { GET, EP_GENERATE }, "OPTIONS,HEAD,GET" },
 		{ "/_invalidatecache", { POST, EP_INVALIDATE }, "OPTIONS,POST" },
 		{ "/_reencryptbatch", { POST, EP_BATCH }, "OPTIONS,POST" },
 	};
@@ -177,7 +177,7 @@ static void route_key(struct route *out, enum http_method m, struct slice *rest)
 		*rest = t;
 		return;
 	}
-	PICK(out, m, "OPTIONS,GET,HEAD,POST,DELETE", { GET, EP_METADATA }, { POST, EP_ROLL }, { DELETE, EP_DELETE });
+	PICK(out, m, "OPTIONS,HEAD,GET,POST,DELETE", { GET, EP_METADATA }, { POST, EP_ROLL }, { DELETE, EP_DELETE });
 }
 
 static bool is_path(struct slice p, const char *want)
@@ -202,12 +202,12 @@ static void route_v1(struct route *out, enum http_method m, struct slice *p, boo
 			*p = t;
 			PICK(out, m, "OPTIONS,POST", { POST, EP_DECRYPT });
 		} else {
-			PICK(out, m, "OPTIONS,GET,HEAD", { GET, EP_VERSION });
+			PICK(out, m, "OPTIONS,HEAD,GET", { GET, EP_VERSION });
 		}
 	} else if (is_path(*p, "/keys/names")) {
-		PICK(out, m, "OPTIONS,GET,HEAD", { GET, EP_NAMES });
+		PICK(out, m, "OPTIONS,HEAD,GET", { GET, EP_NAMES });
 	} else if (is_path(*p, "/keys/metadata")) {
-		PICK(out, m, "OPTIONS,GET,HEAD", { GET, EP_METADATAS });
+		PICK(out, m, "OPTIONS,HEAD,GET", { GET, EP_METADATAS });
 	} else if (is_path(*p, "/keys")) {
 		PICK(out, m, "OPTIONS,POST", { POST, EP_CREATE });
 	} else if (p->len == 0 || slice_is(*p, "/")) {
@@ -222,7 +222,7 @@ static const struct {
 	enum endpoint ep;
 	bool under_kms;		/* also as /kms<path> */
 } pages[] = {
-	{ "/health", EP_HEALTH, true },	   { "/metrics", EP_METRICS, false }, { "/prom", EP_METRICS, false },
+	{ "/health", EP_HEALTH, true },	   { "/metrics", EP_METRICS, false }, { "/prom", EP_PROM, false },
 	{ "/jmx", EP_JMX, true },	   { "/conf", EP_CONF, true },	      { "/stacks", EP_STACKS, true },
 	{ "/", EP_INDEX, false },	   { "/static/index.html", EP_INDEX, false },
 	{ "/index.html", EP_INDEX, false },
@@ -236,8 +236,9 @@ static bool route_page(struct route *out, enum http_method m, struct slice p)
 
 	for (i = 0; i < ARRAY_LEN(pages); i++)
 		if (slice_is(p, pages[i].path) || (kms && pages[i].under_kms && slice_is(under, pages[i].path))) {
-			out->ep = m == HTTP_GET || m == HTTP_HEAD ? pages[i].ep : EP_BAD_METHOD;
-			out->allow = "GET,HEAD";
+			out->ep = m == HTTP_GET || m == HTTP_HEAD ? pages[i].ep :
+				  m == HTTP_OPTIONS ? EP_OPTIONS : EP_PAGE_METHOD;
+			out->allow = "GET,HEAD,OPTIONS";
 			return true;
 		}
 	return false;
@@ -254,10 +255,25 @@ static bool is_delegation(const struct http_request *r)
 	       http_name_is(slice_of(op.p + op.len - 15, 15), "delegationtoken");
 }
 
+/* Characters that the reference's container does not take in a path, and "%u". */
+static bool raw_ok(struct slice raw)
+{
+	size_t i;
+
+	for (i = 0; i < raw.len; i++)
+		if (memchr("{}\"`", raw.p[i], 4) || (raw.p[i] == '%' && i + 1 < raw.len && raw.p[i + 1] == 'u'))
+			return false;
+	return true;
+}
+
 static void decode_name(struct kms_worker *w, struct slice raw, struct route *out)
 {
 	size_t len;
 
+	if (!raw_ok(raw)) {
+		out->ep = EP_BAD_NAME;
+		return;
+	}
 	if (raw.len > w->decoded_room) {
 		uint8_t *bigger = realloc(w->decoded, raw.len);
 
@@ -273,6 +289,20 @@ static void decode_name(struct kms_worker *w, struct slice raw, struct route *ou
 		return;
 	}
 	out->name = slice_of(w->decoded, len);
+}
+
+/* Also where the name of the servlet is percent-encoded. */
+static bool under_kms(struct slice p)
+{
+	uint8_t buf[16];
+	size_t n = p.len < sizeof(buf) ? p.len : sizeof(buf), len;
+
+	while (n > 5) {
+		if (percent_decode(slice_of(p.p, n), false, buf, sizeof(buf), &len))
+			return len >= 5 && memcmp(buf, "/kms/", 5) == 0;
+		n--;
+	}
+	return n == 5 && memcmp(p.p, "/kms/", 5) == 0;
 }
 
 void route_find(struct kms_worker *w, const struct http_request *r, struct route *out)
@@ -298,6 +328,6 @@ void route_find(struct kms_worker *w, const struct http_request *r, struct route
 	}
 	if (route_page(out, r->method, p))
 		return;
-	if (slice_is(p, "/kms") || slice_starts(p, "/kms/"))
+	if (slice_is(p, "/kms") || under_kms(p))
 		out->ep = EP_NOT_FOUND;
 }

@@ -85,8 +85,8 @@ static const struct reason {
 		"Choose another directory; a store is never overwritten" },
 	[STORE_IN_USE] = { "in-use", RC_BUSY, 75, true, "the store is in use",
 		"Stop the other process, or use another directory" },
-	[STORE_PERMISSIONS] = { "permissions", RC_DENIED, 77, true, "its owner or mode is not as it must be",
-		"Run as its owner, and set directories to mode 0700 and files to 0600 (chmod, chown)" },
+	[STORE_PERMISSIONS] = { "permissions", RC_DENIED, 78, true, "its owner or mode is not as it must be",
+		"Run as its owner, and set the directory to mode 0700 and files to 0600 (chmod, chown)" },
 	[STORE_NOT_A_STORE] = { "not-a-store", RC_BAD_INPUT, 65, true, "this is not a store of ours",
 		"Check the path, or restore a backup" },
 	[STORE_NEWER] = { "newer", RC_DENIED, 78, true, "the store was written by a later version",
@@ -701,11 +701,16 @@ enum rc store_check(struct store *s, struct store_check_stat *out, struct store_
 
 /* ---- opening ---- */
 
-static bool private_to_us(const struct stat *st)
+static bool ours(const struct stat *st)
 {
 	uid_t me = geteuid();
 
-	return (st->st_mode & 077) == 0 && (st->st_uid == me || me == 0);
+	return st->st_uid == me || me == 0;
+}
+
+static bool private_to_us(const struct stat *st)
+{
+	return (st->st_mode & 077) == 0 && ours(st);
 }
 
 static enum rc make_dir(const char *dir, struct store_error *err)
@@ -744,8 +749,9 @@ static enum rc open_dir(const char *dir, bool create, int *out, struct store_err
 		return fail(err, dir, STORE_ABSENT, "there is no such directory", 0);
 	if (*out < 0 || fstat(*out, &st) != 0)
 		return fail_code(err, dir, "the directory cannot be opened", errno);
-	if (!private_to_us(&st))
-		return fail(err, dir, STORE_PERMISSIONS, "others may enter the directory, or it is not ours", 0);
+	/* Others may see what there is (every file is 0600), but not put something else in its place. */
+	if ((st.st_mode & 022) != 0 || !ours(&st))
+		return fail(err, dir, STORE_PERMISSIONS, "others may write to the directory, or it is not ours", 0);
 	return RC_OK;
 }
 

@@ -219,7 +219,8 @@ static enum wire_note cookie_check(struct op *o, struct slice cookie, const stru
 	if (!good)
 		return NOTE_SIGNATURE;
 	note = token_parse(text, t);
-	if (note == NOTE_NONE && !user_valid(t->user))
+	/* Whoever shares the secret may have signed any name: it has to be one that we would sign. */
+	if (note == NOTE_NONE && (!user_valid(t->user) || !user_valid(t->principal)))
 		note = NOTE_TOKEN;
 	if (note != NOTE_NONE)
 		return note;

@@ -133,10 +133,12 @@ enum rc key_decode(struct cursor in, struct key **k)
 
 /* ---- table ---- */
 
-void keys_init(struct keys *t, uint64_t seed)
+void keys_init(struct keys *t, const uint64_t seed[2])
 {
+	uint64_t keep[2] = { seed ? seed[0] : 0, seed ? seed[1] : 0 };	/* seed may be the table's own */
+
 	memset(t, 0, sizeof(*t));
-	t->seed = seed;
+	memcpy(t->seed, keep, sizeof(t->seed));
 	t->next_seq = 1;
 }
 
@@ -153,27 +155,55 @@ void keys_wipe(struct keys *t)
 	keys_init(t, t->seed);
 }
 
+static inline uint64_t rotl(uint64_t v, unsigned n)
+{
+	return v << n | v >> (64 - n);
+}
+
+static void sip_rounds(uint64_t v[4], unsigned rounds)
+{
+	for (; rounds; rounds--) {
+		v[0] += v[1];
+		v[1] = rotl(v[1], 13) ^ v[0];
+		v[0] = rotl(v[0], 32);
+		v[2] += v[3];
+		v[3] = rotl(v[3], 16) ^ v[2];
+		v[0] += v[3];
+		v[3] = rotl(v[3], 21) ^ v[0];
+		v[2] += v[1];
+		v[1] = rotl(v[1], 17) ^ v[2];
+		v[2] = rotl(v[2], 32);
+	}
+}
+
 /*
- * A seeded mixing hash, not a cryptographic one: the seed is secret and random, and who can choose
- * names (holders of the CREATE right) learns nothing about positions.
+ * SipHash-2-4 (Aumasson and Bernstein, 2012). It has to be keyed all the way through: names are chosen by
+ * whoever may create keys, and with a plain mixing hash two names can collide under every seed, so that
+ * all of somebody's keys pile up in one place of the table.
  */
 uint64_t keys_hash(const struct keys *t, struct slice name)
 {
-	uint64_t h = t->seed ^ (name.len * 0x9e3779b97f4a7c15u), w;
+	uint64_t v[4] = { t->seed[0] ^ 0x736f6d6570736575u, t->seed[1] ^ 0x646f72616e646f6du,
+			  t->seed[0] ^ 0x6c7967656e657261u, t->seed[1] ^ 0x7465646279746573u };
+	uint64_t w;
 	size_t i = 0;
 
 	for (; i + 8 <= name.len; i += 8) {
 		memcpy(&w, name.p + i, 8);
-		h = (h ^ w) * 0xff51afd7ed558ccdu;
-		h ^= h >> 32;
+		v[3] ^= w;
+		sip_rounds(v, 2);
+		v[0] ^= w;
 	}
 	w = 0;
 	if (i < name.len)
 		memcpy(&w, name.p + i, name.len - i);
-	h = (h ^ w) * 0xc4ceb9fe1a85ec53u;
-	h ^= h >> 29;
-	h *= 0xff51afd7ed558ccdu;
-	return h ^ h >> 32;
+	w |= (uint64_t)name.len << 56;
+	v[3] ^= w;
+	sip_rounds(v, 2);
+	v[0] ^= w;
+	v[2] ^= 0xff;
+	sip_rounds(v, 4);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 static struct keys_shard *shard_of(const struct keys *t, uint64_t hash)

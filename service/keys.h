@@ -72,7 +72,7 @@ enum rc key_decode(struct cursor in, struct key **k);
 
 #define KEYS_SHARDS 64
 struct keys {
-	uint64_t seed, next_seq;
+	uint64_t seed[2], next_seq;
 	uint64_t count, bytes;
 	struct keys_shard {
 		struct key **slot;
@@ -85,7 +85,8 @@ struct keys {
 	size_t order_len, order_cap, order_holes;
 };
 
-void keys_init(struct keys *t, uint64_t seed);
+/* seed: secret and random, so that nobody can tell which names collide; NULL: zero, for an empty table. */
+void keys_init(struct keys *t, const uint64_t seed[2]);
 void keys_wipe(struct keys *t);
 /* Makes room for so many keys in all. */
 enum rc keys_reserve(struct keys *t, uint64_t count);

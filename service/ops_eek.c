@@ -82,8 +82,11 @@ enum wire_err op_generate(struct op *o)
 	return e;
 }
 
-/* The key a version name belongs to; an error when there is no such version, or it is not of `name`. */
-static enum wire_err find_version(struct op *o, struct slice version_name, const struct slice *name,
+/*
+ * The key a version name belongs to; an error when there is no such version, or it is not of `name`. strict:
+ * also with key authorization off, where Hadoop would re-encrypt under another key than the version's.
+ */
+static enum wire_err find_version(struct op *o, struct slice version_name, const struct slice *name, bool strict,
 				  const struct key **k, uint32_t *number)
 {
 	struct slice base;
@@ -93,7 +96,7 @@ static enum wire_err find_version(struct op *o, struct slice version_name, const
 		op_arg(o, version_name);
 		return o->cfg->key_authorization ? E_VERSION_NOT_FOUND : E_VERSION_NOT_FOUND_NOAUTH;
 	}
-	if (o->cfg->key_authorization && (!name || !slice_eq(base, *name))) {
+	if ((strict || o->cfg->key_authorization) && (!name || !slice_eq(base, *name))) {
 		op_arg(o, version_name);
 		return E_VERSION_MISMATCH;
 	}
@@ -117,7 +120,7 @@ static enum wire_err begin_eek(struct op *o, enum wire_op what, enum acl_type ac
 	name = m->has_name ? &m->name : NULL;
 	e = rights_op(o, acl, what, name);
 	if (e == E_OK)
-		e = find_version(o, m->version_name, name, k, number);
+		e = find_version(o, m->version_name, name, what == OP_REENCRYPT_EEK, k, number);
 	if (e == E_OK)
 		e = rights_key(o, *k, keyop);
 	if (e == E_OK && m->iv.len != 16)
@@ -191,7 +194,7 @@ enum wire_err op_reencrypt(struct op *o)
 	return e;
 }
 
-/* Every version is checked before the first key is touched: all or nothing. */
+/* Every version is checked before rights are, as in Hadoop; the rest of an item only after them. */
 static enum wire_err batch_check(struct op *o, const struct wire_batch_req *m, const struct key **k)
 {
 	struct cursor items = m->item;
@@ -200,13 +203,11 @@ static enum wire_err batch_check(struct op *o, const struct wire_batch_req *m, c
 	enum wire_err e = E_OK;
 
 	while (e == E_OK && wire_item_next(&items, &item)) {
-		e = find_version(o, item.version_name, &m->name, k, &number);
+		e = find_version(o, item.version_name, &m->name, true, k, &number);
 		if (e == E_OK && !slice_eq(key_name(*k), m->name)) {
 			op_arg(o, item.version_name);
 			e = E_VERSION_MISMATCH;
 		}
-		if (e == E_OK && item.iv.len != 16)
-			e = op_fail_num(o, E_IV_LENGTH, item.iv.len, 0);
 	}
 	return e;
 }
@@ -220,6 +221,8 @@ static enum wire_err batch_run(struct op *o, const struct wire_batch_req *m, con
 	enum wire_err e = use_version(o, 1, k, k->versions - 1);
 
 	while (e == E_OK && sink_ok(&o->out) && wire_item_next(&items, &item)) {
+		if (item.iv.len != 16)
+			return op_fail_num(o, E_IV_LENGTH, item.iv.len, 0);
 		if (!key_split_version(item.version_name, &base, &number))
 			return E_INTERNAL;
 		if (number != loaded)	/* the key schedule of a run of one version is made once */

@@ -65,8 +65,8 @@ static struct slice find_attr(struct cursor attrs, const char *name)
 {
 	struct slice k, v;
 
-	while (wire_attr_next(&attrs, &k, &v))
-		if (slice_is(k, name))
+	while (wire_attr_next(&attrs, &k, &v))	/* the first that is not empty, as rights_acl_name() takes it */
+		if (slice_is(k, name) && v.len)
 			return v;
 	return slice_of("", 0);
 }
@@ -128,6 +128,7 @@ static enum wire_err collect_material(struct op *o, const struct wire_create_req
 /* Rights for a new key, in the protocol's order. */
 static enum wire_err may_create(struct op *o, const struct wire_create_req *m, bool *add_attr)
 {
+	struct slice acl_name = find_attr(m->attr, "key.acl.name");
 	enum wire_err e;
 
 	*add_attr = false;
@@ -138,8 +139,10 @@ static enum wire_err may_create(struct op *o, const struct wire_create_req *m, b
 	e = rights_op(o, ACL_CREATE, OP_CREATE_KEY, &m->name);
 	if (e == E_OK && m->materials)
 		e = rights_op(o, ACL_SET_KEY_MATERIAL, OP_CREATE_KEY, &m->name);
+	if (e == E_OK && acl_name.len > WIRE_NAME_MAX)	/* it is named in audit events and refusals */
+		e = op_fail_num(o, E_LIMIT, WIRE_NAME_MAX, 0);
 	if (e == E_OK)
-		e = rights_create(o, m->name, find_attr(m->attr, "key.acl.name"), add_attr);
+		e = rights_create(o, m->name, acl_name, add_attr);
 	/* Hadoop trips over an empty attribute that it is about to add; say so, as it does. */
 	if (*add_attr && has_attr(m->attr, "key.acl.name"))
 		e = E_ACL_NAME_TWICE;

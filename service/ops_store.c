@@ -75,9 +75,9 @@ enum wire_err op_status(struct op *o)
 
 static enum wire_err start_keys(struct op *o)
 {
-	uint64_t seed;
+	uint64_t seed[2];
 
-	if (crypto_random_get(o->w->crypto, &o->w->random, &seed, sizeof(seed)) != RC_OK)
+	if (crypto_random_get(o->w->crypto, &o->w->random, seed, sizeof(seed)) != RC_OK)
 		return E_RANDOM;
 	keys_wipe(&o->s->keys);
 	keys_init(&o->s->keys, seed);

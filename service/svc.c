@@ -62,7 +62,7 @@ struct svc *svc_new(const struct svc_options *opt)
 	txn_init(&s->txn);
 	clock_init(&s->clock, opt->mono_ms);
 	signer_init(&s->signer);
-	keys_init(&s->keys, 0);
+	keys_init(&s->keys, NULL);
 	return s;
 }
 
@@ -133,7 +133,7 @@ void op_event(struct op *o, enum wire_event_status status, unsigned what, const 
 
 	INVARIANT(o->ans.head.events < WIRE_EVENTS_MAX);
 	o->ans.head.events++;
-	*e = (struct wire_event){ .status = status, .op = (uint8_t)what, .has_key = key != NULL };
+	*e = (struct wire_event){ .status = (uint8_t)status, .op = (uint8_t)what, .has_key = key != NULL };
 	e->key = key ? *key : slice_of("", 0);
 }
 
@@ -214,10 +214,14 @@ static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room,
 		o->ans.head.events = 0;	/* the call will be made again; its events belong to that */
 	o->ans.head.err = (uint16_t)e;
 	n = wire_ans_end(&o->out, rsp, &o->ans);
-	if (n == 0 && e == E_OK)
+	if (n == 0) {
+		/* What is around the body did not fit: a refusal can carry two long names and two events. */
+		INVARIANT(e != E_TOO_BIG);
+		o->ans.arg = slice_of("", 0);
 		return finish(o, op_fail_num(o, E_TOO_BIG, o->out.need, 0), rsp, room, len);
+	}
 	*len = (uint32_t)n;
-	return n ? e : E_TOO_BIG;
+	return e;
 }
 
 uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,

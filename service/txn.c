@@ -131,11 +131,19 @@ static enum wire_err put_staged(struct op *o, struct change *c, const struct key
 	return e;
 }
 
-/* What put_staged() and the trailer will need, generously: checked before anything is reserved. */
-static size_t staged_need(const struct op *o, const struct key *made, const struct wire_kv *kv)
+/*
+ * What put_staged() and the trailer will need, generously: checked before anything is reserved. The
+ * events so far may name an ACL longer than the key's name; one more will name the key.
+ */
+static size_t staged_need(const struct op *o, struct slice name, const struct key *made, const struct wire_kv *kv)
 {
-	return (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len + 64 +
-	       o->ans.user.len + o->ans.cookie.len + 3 * (kv->name.len + 16);
+	size_t n = (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len + 64 +
+		   o->ans.user.len + o->ans.cookie.len + name.len + 16;
+	unsigned i;
+
+	for (i = 0; i < o->ans.head.events; i++)
+		n += o->ans.event[i].key.len + 16;
+	return n;
 }
 
 enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, const struct wire_kv *kv)
@@ -143,10 +151,10 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	struct change *c;
 	uint64_t version = 0;
 	enum wire_err e;
+	size_t need = staged_need(o, made ? key_name(made) : key_name(old), made, kv);
 
-	if (o->out.left < staged_need(o, made, kv)) {
-		size_t need = staged_need(o, made, kv) + sizeof(struct wire_ans_head);
-
+	if (o->out.left < need) {
+		need += sizeof(struct wire_ans_head);
 		key_free(made);
 		return op_fail_num(o, E_TOO_BIG, need, 0);
 	}
@@ -179,22 +187,28 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	e = put_staged(o, c, old, version, kv);
 	if (e == E_OK && !sink_ok(&o->out))
 		e = E_TOO_BIG;
-	if (e != E_OK) {
-		pthread_mutex_lock(&o->s->txn.lock);
+	pthread_mutex_lock(&o->s->txn.lock);
+	if (e == E_OK)
+		c->sealed = true;	/* from here on it is others' to commit or to abort */
+	else
 		unlink_change(&o->s->txn, c);
-		pthread_mutex_unlock(&o->s->txn.lock);
+	pthread_mutex_unlock(&o->s->txn.lock);
+	if (e != E_OK)
 		change_free(c);
-	}
 	return e;
 }
 
+/*
+ * Tickets count up, so the other side can name one before it was given: a change that is still being
+ * sealed does not exist for HEAD and ABORT. Caller holds t->lock.
+ */
 static struct change *find_ticket(struct txn *t, uint64_t ticket)
 {
 	struct change *c = t->by_ticket[ticket % TXN_BUCKETS];
 
 	while (c && c->ticket != ticket)
 		c = c->ticket_next;
-	return c;
+	return c && c->sealed ? c : NULL;
 }
 
 /* Marks the listed changes as part of the next head and sums them up. Caller holds t->lock. */
@@ -236,6 +250,7 @@ enum wire_err op_head(struct op *o)
 	struct txn *t = &o->s->txn;
 	uint8_t sealed[SEAL_HEAD_LEN];
 	struct wire_tickets_req m;
+	uint64_t epoch = 0;
 	enum wire_err e;
 
 	if (wire_tickets_req_get(o->in, &m) != RC_OK)
@@ -253,6 +268,7 @@ enum wire_err op_head(struct op *o)
 		t->head.time_ms = o->now;
 		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
 			e = E_RANDOM;
+		epoch = t->head.epoch;
 		if (e == E_OK)
 			t->prepared = true;
 		else
@@ -260,7 +276,7 @@ enum wire_err op_head(struct op *o)
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (e == E_OK) {
-		sink_le64(&o->out, t->head.epoch);
+		sink_le64(&o->out, epoch);
 		sink_str16(&o->out, slice_of(sealed, sizeof(sealed)));
 	}
 	return e;

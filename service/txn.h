@@ -22,6 +22,7 @@ struct change {
 	uint64_t hash;
 	uint64_t ticket;
 	bool creates, in_head;
+	bool sealed;		/* complete: its ticket may be named */
 	struct key *made;	/* NULL: the key is removed */
 	struct slice name;	/* of `made`, or of own_name */
 	struct set_sum minus, plus;

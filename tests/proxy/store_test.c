@@ -382,7 +382,7 @@ TEST(files_and_directory_are_private)
 	EXPECT(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
 	store_close(s);
 
-	EXPECT(chmod(t.store, 0750) == 0);
+	EXPECT(chmod(t.store, 0770) == 0);
 	refused(t.store, OPEN_OLD, STORE_PERMISSIONS);
 	EXPECT(chmod(t.store, 0700) == 0 && chmod(t.file, 0640) == 0);
 	refused(t.store, OPEN_OLD, STORE_PERMISSIONS);
