@@ -260,7 +260,7 @@ static enum rc add_gauges(struct kms *k)
 		{ "svsm_kms_commits_total", "Durable commits", NULL, true, gauge_groups, k },
 		{ "svsm_kms_changes_total", "Changes in those commits", NULL, true, gauge_committed, k },
 		{ "svsm_kms_crossings_total", "Crossings into the service", NULL, true, gauge_crossings, k },
-		{ "svsm_kms_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls, k },
+		{ "svsm_kms_core_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls, k },
 	};
 	size_t i;
 
