@@ -132,7 +132,8 @@ enum rc crypto_unwrap(struct crypto *c, struct slice private_der, struct slice i
 	SECRET k = { 0 };
 
 	if (in[0] != WRAP_VERSION || private_der.len > CRYPTO_DER_MAX ||
-	    !(own = d2i_AutoPrivateKey(NULL, &der, (long)private_der.len)) || !is_p384(own) || !point_of(own, recipient))
+	    !(own = d2i_AutoPrivateKey(NULL, &der, (long)private_der.len)) || !is_p384(own) ||
+	    !point_of(own, recipient))
 		return RC_BAD_INPUT;
 	ephemeral = key_from_point(in + 1);
 	if (!ephemeral)

@@ -369,7 +369,8 @@ static void create_fields(struct work *k, const cJSON *j, struct wire_create_req
 	if (k->route.ep != EP_IMPORT)
 		m->created = 0;
 	if (m->cipher.len > WIRE_CIPHER_MAX || m->description.len > WIRE_DESCRIPTION_MAX)
-		refuse(k, 400, ILLEGAL, "The %s is too long", m->cipher.len > WIRE_CIPHER_MAX ? "cipher" : "description");
+		refuse(k, 400, ILLEGAL, "The %s is too long",
+		       m->cipher.len > WIRE_CIPHER_MAX ? "cipher" : "description");
 	if (name_fits(k, m->name, WIRE_NAME_MAX))
 		encode_keep_name(k, m->name);
 	m->upper = has_upper(m->name);
@@ -468,7 +469,8 @@ static void encode_eek(struct work *k, struct sink *s)
 		else if (!has_iv || !has_material)
 			refuse(k, 400, ILLEGAL, "Parameter '%s' cannot be null", has_iv ? "material" : "iv");
 		else if (!slice_is(eek_op, "decrypt") && !slice_is(eek_op, "reencrypt"))
-			refuse(k, 400, ILLEGAL, "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
+			refuse(k, 400, ILLEGAL,
+			       "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
 		else if (name_fits(k, m.name, WIRE_NAME_MAX)) {
 			k->has_body_name = m.has_name;
 			k->body_name_len = m.name.len;
@@ -508,7 +510,8 @@ static void encode_generate(struct work *k, struct sink *s)
 	else if (!slice_is(op, "generate"))
 		refuse(k, 400, ILLEGAL, "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
 	if (count > (long long)k->w->k->eek_max)
-		refuse(k, 400, ILLEGAL, "num_keys is %lld; at most %u are generated at a time (svsm.kms.eek.max)", count,
+		refuse(k, 400, ILLEGAL,
+		       "num_keys is %lld; at most %u are generated at a time (svsm.kms.eek.max)", count,
 		       k->w->k->eek_max);
 	if (k->refusal.status)
 		put_auth(k, s);

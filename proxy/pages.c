@@ -43,10 +43,12 @@ static void health(struct work *k)
 	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
 		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
 		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
-	outbuf_printf(&o, "\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
-		      st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown", st.memory_locked ? "true" : "false",
-		      audit.failing ? "failing" : "ok",
-		      (unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
+	outbuf_printf(
+		&o,
+		"\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
+		st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown",
+		st.memory_locked ? "true" : "false", audit.failing ? "failing" : "ok",
+		(unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
 	answer_page(k, NULL, 200, NULL, "application/json", "", outbuf_slice(&o));
 }
 
@@ -79,9 +81,10 @@ static void metrics_page(struct work *k, const struct wire_ans *ans)
 
 void page_open(struct work *k)
 {
-	static const char index[] = "<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
-				    "<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
-				    "<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
+	static const char index[] =
+		"<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
+		"<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
+		"<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
 
 	k->op = KMS_OP_STATUS;
 	switch (k->route.ep) {
@@ -198,8 +201,8 @@ void page_answer(struct work *k, const struct wire_ans *ans)
 		prom_page(k, ans);
 		break;
 	case EP_PAGE_METHOD:
-		snprintf(text, sizeof(text), "HTTP method %.*s is not supported by this URL", (int)k->r->method_text.len,
-			 (const char *)k->r->method_text.p);
+		snprintf(text, sizeof(text), "HTTP method %.*s is not supported by this URL",
+			 (int)k->r->method_text.len, (const char *)k->r->method_text.p);
 		answer_html(k, ans, 405, text);
 		break;
 	case EP_BAD_NAME:

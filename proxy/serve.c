@@ -114,7 +114,8 @@ static bool split_listen(struct serve *s, const char *text)
 	char *save = NULL, *one;
 
 	s->listen_copy = strdup(text);
-	for (one = s->listen_copy ? strtok_r(s->listen_copy, ", ", &save) : NULL; one; one = strtok_r(NULL, ", ", &save)) {
+	for (one = s->listen_copy ? strtok_r(s->listen_copy, ", ", &save) : NULL; one;
+	     one = strtok_r(NULL, ", ", &save)) {
 		if (s->config.listen_count == ARRAY_LEN(s->listens))
 			return false;
 		s->listens[s->config.listen_count++] = one;
@@ -173,7 +174,8 @@ static void fill_config(struct serve *s)
 /* What the request path reads; set before the workers start, and at a reload. */
 static void cache_settings(struct kms *k)
 {
-	const char *path = settings_str(k->settings, SET_COOKIE_PATH), *domain = settings_str(k->settings, SET_COOKIE_DOMAIN);
+	const char *path = settings_str(k->settings, SET_COOKIE_PATH),
+		   *domain = settings_str(k->settings, SET_COOKIE_DOMAIN);
 	struct outbuf o = { 0 };
 
 	k->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
@@ -265,12 +267,13 @@ static enum rc add_gauges(struct kms *k)
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
-		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true, gauge_restarts,
-		  k },
+		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true,
+		  gauge_restarts, k },
 		{ "svsm_kms_commits_total", "Durable commits", NULL, true, gauge_groups, k },
 		{ "svsm_kms_changes_total", "Changes in those commits", NULL, true, gauge_committed, k },
 		{ "svsm_kms_crossings_total", "Crossings into the service", NULL, true, gauge_crossings, k },
-		{ "svsm_kms_core_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls, k },
+		{ "svsm_kms_core_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls,
+		  k },
 	};
 	size_t i;
 
@@ -285,7 +288,8 @@ static enum rc open_audit(struct serve *s, struct core_error *err)
 	const char *file = settings_str(s->k.settings, SET_AUDIT_FILE);
 	struct audit_options o = { .window_ms = (uint32_t)settings_int(s->k.settings, SET_AUDIT_WINDOW) };
 
-	snprintf(s->audit_path, sizeof(s->audit_path), "%s%s%s", *file == '/' ? "" : s->data, *file == '/' ? "" : "/", file);
+	snprintf(s->audit_path, sizeof(s->audit_path), "%s%s%s", *file == '/' ? "" : s->data,
+		 *file == '/' ? "" : "/", file);
 	o.path = s->audit_path;
 	if (audit_open(&o, &s->k.audit) == RC_OK)
 		return RC_OK;
@@ -344,7 +348,8 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 		return rc;
 	}
 	if (commit_start(k) != RC_OK || server_run(k->server) != RC_OK) {
-		snprintf(err->text, sizeof(err->text), "cannot start threads; check the limit of processes (ulimit -u)");
+		snprintf(err->text, sizeof(err->text),
+			 "cannot start threads; check the limit of processes (ulimit -u)");
 		return RC_MACHINE;
 	}
 	return RC_OK;
@@ -470,8 +475,10 @@ static bool restart_service(struct serve *s)
 	memmove(s->deaths, s->deaths + 1, sizeof(s->deaths) - sizeof(s->deaths[0]));
 	s->deaths[ARRAY_LEN(s->deaths) - 1] = now;
 	if (s->deaths[0] && now - s->deaths[0] < 2000) {
-		snprintf(k->fatal, sizeof(k->fatal), "the key service died %zu times within two seconds; its last words "
-			 "are above", ARRAY_LEN(s->deaths));
+		snprintf(k->fatal, sizeof(k->fatal),
+			 "the key service died %zu times within two seconds; its last words "
+			 "are above",
+			 ARRAY_LEN(s->deaths));
 		return false;
 	}
 	pthread_mutex_lock(&k->control);
