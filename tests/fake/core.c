@@ -9,6 +9,7 @@
 _Atomic uint64_t fake_mono = 1000;
 _Atomic bool fake_entropy_broken;
 _Atomic uint64_t fake_entropy_calls;
+void (*fake_tap)(uint32_t call, const void *p, size_t len);
 
 static uint64_t mono(void)
 {
@@ -233,6 +234,8 @@ enum wire_err core_bytes(struct core *c, uint32_t call, const void *p, size_t le
 enum wire_err core_send(struct core *c, uint32_t call)
 {
 	INVARIANT(sink_ok(&c->out));
+	if (fake_tap)
+		fake_tap(call, c->req, c->out.need);
 	return core_bytes(c, call, c->req, c->out.need);
 }
 
