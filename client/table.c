@@ -120,7 +120,7 @@ static const struct opt doctor_opts[] = {
 };
 
 static const struct opt export_opts[] = {
-	{ .name = "recovery", .kind = OPT_FILE, .arg = "FILE", .help = "recovery key of the owner" },
+	{ .name = "recovery", .kind = OPT_FILE, .arg = "FILE", .help = "the copy to write; must not exist" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
 	{ 0 },
 };
@@ -133,7 +133,7 @@ static const struct opt verify_opts[] = {
 
 static const struct opt recover_opts[] = {
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
-	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "recovery key of the owner" },
+	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "the owner's private recovery key, PEM" },
 	{ 0 },
 };
 
@@ -182,14 +182,25 @@ const struct verb cli_verbs[] = {
 	  "reported as \"same\", one with other content as a conflict (exit code 6). Safe to repeat. Names that "
 	  "contain @ are not listed by Hadoop KMS and therefore not copied.",
 	  import_opts, verb_import, NULL },
-	{ "export", "", 0, 0, "export the keys under the owner's recovery key", NULL, export_opts,
-	  verb_export, NULL },
-	{ "store verify", "", 0, 0, "check that a data directory is complete and unchanged", NULL,
+	{ "export", "", 0, 0, "write a copy of the store that the recovery key opens",
+	  "The store is checked first, then copied consistently; a server may be running. The copy is sealed: it is "
+	  "worth nothing without this machine's platform.key or the owner's recovery key.",
+	  export_opts, verb_export, NULL },
+	{ "store verify", "", 0, 0, "check that a data directory is complete and unchanged",
+	  "Checks the file's structure, opens every record in a core of its own, and compares with the sealed head. A "
+	  "server may be running. Replacing the whole directory by an older copy is found only by comparing the "
+	  "epoch that is printed with one noted earlier (or by svsm.kms.store.epoch.min).",
 	  verify_opts, verb_store_verify, NULL },
-	{ "store recover", "", 0, 0, "open a data directory with the owner's recovery key", NULL,
+	{ "store recover", "", 0, 0, "open a data directory with the owner's recovery key",
+	  "Makes the store openable on this machine: a new platform keyslot is written. The recovery key is used in "
+	  "this process only and is not passed on; the server must be stopped.",
 	  recover_opts, verb_store_recover, NULL },
-	{ "acl check", "USER OP KEY", 3, 3, "say whether a user may do something, and why", NULL, acl_opts,
-	  verb_acl_check, NULL },
+	{ "acl check", "USER OP KEY", 3, 3, "say whether a user may do something, and why",
+	  "OP is CREATE_KEY, DELETE_KEY, ROLL_NEW_VERSION, INVALIDATE_CACHE, GET_KEYS, GET_KEYS_METADATA, GET_METADATA, "
+	  "GET_CURRENT_KEY, GET_KEY_VERSION, GET_KEY_VERSIONS, GENERATE_EEK, DECRYPT_EEK, REENCRYPT_EEK or "
+	  "REENCRYPT_EEK_BATCH. Without --data no key exists, so its key.acl.name is taken to be its own name. The exit code "
+	  "is 0 when it is allowed, 4 when not.",
+	  acl_opts, verb_acl_check, NULL },
 	{ "bench", "", 0, 0, "measure a running server",
 	  "A closed loop: each connection sends its next request when the last was answered. The load generator runs "
 	  "on one CPU and its own cost is part of the result. Without --key it makes keys named svsm-kms-bench-... "

@@ -195,7 +195,7 @@ void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status,
 	begin(k, ans);
 	if (ans)
 		audit_events(k, ans, false);
-	if (!audited && k->op != KMS_OP_STATUS)
+	if (!audited && k->op != KMS_OP_STATUS && k->op != KMS_OP_DELEGATION_TOKEN)
 		audit_error(k->w->k->audit, ans ? ans->user : slice_of("", 0), method_of(k),
 			    slice_str(message ? message : "null"));
 	if (status == 405) {
@@ -279,9 +279,14 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 	}
 	put_cookie(k, slice_of("", 0), true);
 	outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
-	if (k->r->method != HTTP_OPTIONS)
-		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k), k->r->target,
-				      slice_str(text));
+	if (k->r->method != HTTP_OPTIONS) {
+		outbuf_reset(&k->w->scratch);
+		outbuf_str(&k->w->scratch, "http://");
+		outbuf_add(&k->w->scratch, k->r->host);
+		outbuf_add(&k->w->scratch, k->r->target);
+		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k),
+				      outbuf_slice(&k->w->scratch), slice_str(text));
+	}
 	send_html(k, 401, text);
 }
 

@@ -16,6 +16,7 @@
 #include "channel/channel.h"
 #include "proxy/audit.h"
 #include "proxy/metrics.h"
+#include "proxy/offline.h"
 #include "proxy/server.h"
 #include "proxy/settings.h"
 #include "proxy/store.h"
@@ -56,6 +57,7 @@ enum endpoint {
 	EP_HEALTH,
 	EP_METRICS,
 	EP_INDEX,
+	EP_MISSING,	/* below /static, which is open */
 	EP_BAD_PATH,	/* a percent code that is none */
 	EP_COUNT
 };
@@ -211,10 +213,6 @@ void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership 
 void work_finish(struct work *k);	/* after server_reply(): frees slot and work */
 
 /* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */
-struct core_error {
-	char text[1400];
-	int exit_code;
-};
 enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err);
 /* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
 enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);

@@ -330,4 +330,6 @@ void route_find(struct kms_worker *w, const struct http_request *r, struct route
 		return;
 	if (slice_is(p, "/kms") || under_kms(p))
 		out->ep = EP_NOT_FOUND;
+	else if (slice_starts(p, "/static/"))
+		out->ep = EP_MISSING;
 }

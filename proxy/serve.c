@@ -4,6 +4,7 @@
  * main thread owns signals, configuration and the service's life; it is the thread that starts the
  * service, which dies with it.
  */
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
@@ -92,10 +93,19 @@ static unsigned cpus(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+/* Names are not looked up: 127.example.org may be any address. */
 static bool is_loopback(const char *listen)
 {
-	return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost:", 10) == 0 ||
-	       strncmp(listen, "[::1]:", 6) == 0;
+	const char *colon = strrchr(listen, ':');
+	char host[INET_ADDRSTRLEN];
+	struct in_addr a;
+
+	if (strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
+		return true;
+	if (!colon || (size_t)(colon - listen) >= sizeof(host))
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
+	return inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127;
 }
 
 /* Splits the list in place. */
@@ -407,25 +417,41 @@ static void reload_all(struct serve *s)
 	conf_free(old_conf);
 }
 
+/*
+ * With the new list in place: what the core refuses must not stay, or its next start would fail. If the core
+ * has just died, the list counts: the restart hands it over.
+ */
+static enum rc try_acls(void *ctx, const struct conf *c, struct conf_error *cerr)
+{
+	struct kms *k = ctx;
+	struct core_error err;
+	enum rc rc = settings_check_acls(k->settings, c, cerr);
+
+	if (rc != RC_OK)
+		return rc;
+	pthread_mutex_lock(&k->control);
+	rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
+	pthread_mutex_unlock(&k->control);
+	if (rc == RC_MACHINE)
+		return RC_OK;
+	if (rc != RC_OK)
+		snprintf(cerr->text, sizeof(cerr->text), "%.1000s", err.text);
+	return rc;
+}
+
 /* kms-acls.xml alone, when it changed on disk. */
 static void reload_acls(struct serve *s)
 {
 	struct kms *k = &s->k;
-	struct conf_error cerr = { "" };
-	struct core_error err;
+	struct conf_error cerr = { "" }, again;
 	enum rc rc;
 
 	if (!conf_acls_changed(k->conf))
 		return;
 	pthread_rwlock_wrlock(&k->settings_lock);
-	rc = settings_reload_acls(k->settings, k->conf, &cerr);
-	if (rc == RC_OK) {
-		pthread_mutex_lock(&k->control);
-		rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
-		pthread_mutex_unlock(&k->control);
-		if (rc != RC_OK)
-			snprintf(cerr.text, sizeof(cerr.text), "%.1000s", err.text);
-	}
+	rc = conf_acls_reload(k->conf, try_acls, k, &cerr);
+	if (rc != RC_OK)	/* the notices are to be those of the list in force */
+		INVARIANT(settings_check_acls(k->settings, k->conf, &again) == RC_OK);
 	pthread_rwlock_unlock(&k->settings_lock);
 	fprintf(stderr, "svsm-kms: kms-acls.xml %s%s\n", rc == RC_OK ? "reloaded" : "not reloaded, the old ACLs stay: ",
 		rc == RC_OK ? "" : cerr.text);
@@ -468,10 +494,14 @@ static bool restart_service(struct serve *s)
 	return false;
 }
 
+/* How often to look after ACLs and the workers' wish to stop, whatever the audit window is. */
+#define TICK_MS 500u
+
 /* Returns the exit code. */
 static int run(struct serve *s)
 {
 	struct kms *k = &s->k;
+	uint32_t tick = audit_tick_ms(k->audit);
 	uint64_t next_acls = 0;
 	struct signalfd_siginfo si;
 
@@ -479,7 +509,7 @@ static int run(struct serve *s)
 		struct pollfd p[2] = { { .fd = s->signals, .events = POLLIN },
 				       { .fd = channel_death_fd(k->channel), .events = POLLIN } };
 
-		(void)!poll(p, 2, (int)audit_tick_ms(k->audit));
+		(void)!poll(p, 2, (int)(tick < TICK_MS ? tick : TICK_MS));
 		audit_tick(k->audit);
 		metrics_tick(k->metrics, mono_ms() * 1000000);
 		if (p[1].revents && !restart_service(s))

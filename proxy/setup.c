@@ -31,8 +31,10 @@ enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settin
 
 	if (rc == RC_OK) {
 		rc = settings_read(*conf, settings, &cerr);
-		if (rc != RC_OK)
+		if (rc != RC_OK) {
 			conf_free(*conf);
+			*conf = NULL;
+		}
 	}
 	return rc == RC_OK ? RC_OK : fail(err, EXIT_CONFIG, "%s", cerr.text);
 }

@@ -8,6 +8,7 @@
 #include "service/state.h"
 
 #define TYPE "simple-dt"
+#define NEVER UINT64_MAX	/* e=-1 */
 #define SIG_LEN 44	/* Base64 of 32 bytes, padded */
 
 void signer_init(struct signer *s)
@@ -155,7 +156,7 @@ static enum wire_note token_parse(struct slice text, struct token *t)
 				break;
 			case 'e':
 				has_expiry = true;
-				t->expires = UINT64_MAX;
+				t->expires = NEVER;
 				if (!slice_is(v, "-1") && !decimal(v, &t->expires))
 					return NOTE_TOKEN;
 				break;
@@ -232,19 +233,22 @@ static enum wire_note cookie_check(struct op *o, struct slice cookie, const stru
 }
 
 /* expires: of the token to write; idle: its inactivity deadline or 0. */
-static enum wire_err cookie_issue(struct op *o, const struct crypto_mac_key *k, struct slice user, uint64_t expires,
-				  uint64_t idle)
+static enum wire_err cookie_issue(struct op *o, const struct crypto_mac_key *k, struct slice user,
+				  struct slice principal, uint64_t expires, uint64_t idle)
 {
-	int n, m = 0, u = (int)user.len;
+	int n, m = 0;
 	char *c = o->w->cookie;
 
-	n = snprintf(c, sizeof(o->w->cookie), "u=%.*s&p=%.*s&t=" TYPE, u, (const char *)user.p, u,
-		     (const char *)user.p);
+	n = snprintf(c, sizeof(o->w->cookie), "u=%.*s&p=%.*s&t=" TYPE, (int)user.len, (const char *)user.p,
+		     (int)principal.len, (const char *)principal.p);
 	INVARIANT(n > 0 && (size_t)n < sizeof(o->w->cookie) - 128);
 	if (idle)
 		m = snprintf(c + n, 64, "&i=%llu", (unsigned long long)idle);
 	n += m;
-	n += snprintf(c + n, 64, "&e=%llu", (unsigned long long)expires);
+	if (expires == NEVER)
+		n += snprintf(c + n, 64, "&e=-1");
+	else
+		n += snprintf(c + n, 64, "&e=%llu", (unsigned long long)expires);
 	memcpy(c + n, "&s=", 3);
 	if (sign(o->w, MAC_SIGN, k, slice_of(c, (size_t)n), c + n + 3) != RC_OK)
 		return E_INTERNAL;
@@ -264,14 +268,14 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 		if (note == NOTE_NONE) {
 			o->user = t.user;
 			if (cfg->inactive_ms)
-				return cookie_issue(o, cur, t.user, t.expires, o->now + cfg->inactive_ms);
+				return cookie_issue(o, cur, t.user, t.principal, t.expires, o->now + cfg->inactive_ms);
 			return E_OK;
 		}
 	}
 	if (cred->has_user && cred->user.len) {
 		if (user_valid(cred->user)) {
 			o->user = cred->user;
-			return cookie_issue(o, cur, cred->user, o->now + cfg->validity_ms, 0);
+			return cookie_issue(o, cur, cred->user, cred->user, o->now + cfg->validity_ms, 0);
 		}
 		note = NOTE_USER;
 	}
