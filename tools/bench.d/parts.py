@@ -178,7 +178,7 @@ def collected(path):
 
 
 def callgrind(path):
-    return ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={path}", "--trace-children=no"]
+    return ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={path}"]
 
 
 def lock_step(server, turns, connections=64):
@@ -203,9 +203,10 @@ def lock_step(server, turns, connections=64):
         s.close()
 
 
-def proxy_instructions(o, turns):
-    path = o.dir / f"proxy-{turns}.callgrind"
-    s = Ours(o.build, o.dir / "instructions", prefix=callgrind(path))
+def path_instructions(o, turns):
+    """Proxy and service in one process: valgrind does not follow into a sandbox."""
+    path = o.dir / f"path-{turns}.callgrind"
+    s = Ours(o.build, o.dir / "instructions", command=[*callgrind(path), o.build / "path_bench"])
     s.login()
     lock_step(s, turns)
     s.stop()
@@ -222,9 +223,10 @@ def instructions(o):
         subprocess.run([*callgrind(path), o.build / "core_bench", "repeat", str(n)], check=True)
         sums.append(collected(path))
     figures = {"service_per_decrypt": (sums[1] - sums[0]) / 2000}
-    few, many = 5, 25 if o.quick else 55
-    sums = [proxy_instructions(o, n) for n in (few, many)]
-    figures["proxy_per_decrypt"] = (sums[1] - sums[0]) / ((many - few) * 64)
+    few, many = 10, 50 if o.quick else 110
+    sums = [path_instructions(o, n) for n in (few, many)]
+    figures["path_per_decrypt"] = (sums[1] - sums[0]) / ((many - few) * 64)
+    figures["proxy_per_decrypt"] = figures["path_per_decrypt"] - figures["service_per_decrypt"]
     return figures
 
 

@@ -52,7 +52,7 @@ class Server:
 class Ours(Server):
     name = "svsm-kms"
 
-    def __init__(self, build, data, fresh=True, prefix=(), conf=CONF):
+    def __init__(self, build, data, fresh=True, command=None):
         if fresh:
             shutil.rmtree(data, ignore_errors=True)
         self.data = pathlib.Path(data)
@@ -61,7 +61,7 @@ class Ours(Server):
         self.log = open(self.data / "server.log", "ab")
         began = time.monotonic()
         self.child = subprocess.Popen(
-            [*prefix, build / "svsm-kms", "serve", "--conf", conf, "--data", self.data, "--listen",
+            [*(command or [build / "svsm-kms", "serve"]), "--conf", CONF, "--data", self.data, "--listen",
              f"127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             wait_for_answer(self.port, self.child, 120)
