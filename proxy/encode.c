@@ -80,7 +80,7 @@ static struct slice claimed_user(const struct wire_cred *c)
 	struct slice u = c->cookie;
 	const uint8_t *amp;
 
-	if (!c->has_cookie || !slice_starts(u, "u="))
+	if (!c->has_cookie || u.len == 0 || !slice_starts(u, "u="))
 		return c->has_user ? c->user : slice_of("", 0);
 	u = slice_of(u.p + 2, u.len - 2);
 	amp = memchr(u.p, '&', u.len);
@@ -97,7 +97,10 @@ static struct wire_cred cred_of(struct work *k)
 	k->anonymous_token = has_delegation_token(k->r);
 	if (!k->anonymous_token && k->r->query.len)
 		c.has_user = query_get(k->r->query, "user.name", false, k->user, sizeof(k->user), &c.user);
-	if (c.has_user && c.user.len > WIRE_USER_MAX)
+	if (c.has_user && (!c.user.p || c.user.len > WIRE_USER_MAX))
+		c.has_user = false;
+	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
+	if (k->w->k->groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
 		c.has_user = false;
 	if (k->w->k->groups_os)
 		c.group = groups_of(k->w->groups, claimed_user(&c), &c.groups);
@@ -496,10 +499,10 @@ static void encode_generate(struct work *k, struct sink *s)
 	char *end;
 
 	k->op = KMS_OP_GENERATE_EEK;
-	if (has_num && n.len && !(n.len == 1 && n.p[0] == ' ')) {
+	if (has_num && (!n.p || (n.len && !(n.len == 1 && n.p[0] == ' ')))) {
 		num[n.len] = 0;
 		count = strtoll((char *)num, &end, 10);
-		if (*end || isspace(num[0]) || count < INT32_MIN || count > INT32_MAX)
+		if (!n.p || end != (char *)num + n.len || isspace(num[0]) || count < INT32_MIN || count > INT32_MAX)
 			refuse(k, 400, "com.sun.jersey.api.ParamException$QueryParamException",
 			       "num_keys must be an integer");
 	}
@@ -602,7 +605,9 @@ static void encode_metadatas(struct work *k, struct sink *s)
 
 	k->op = KMS_OP_GET_KEYS_METADATA;
 	while (query_next(k->r->query, &at, "key", false, buf, sizeof(buf), &name)) {
-		if (!name_fits(k, name, WIRE_NAME_MAX))
+		if (!name.p)
+			refuse(k, 400, ILLEGAL, "A parameter 'key' is malformed or longer than %u bytes", WIRE_NAME_MAX);
+		if (!name.p || !name_fits(k, name, WIRE_NAME_MAX))
 			break;
 		put16(&names, name);
 		m.count++;
