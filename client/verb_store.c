@@ -46,9 +46,11 @@ static int print_report(struct cli *c, const char *what, const struct offline_re
 	hex(r->store_id, sizeof(r->store_id), id);
 	if (!c->json) {
 		if (!c->quiet)
-			cli_print("%s: %llu keys, epoch %llu, store %s, %llu bytes, recovery slot: %s (checked in isolation: %s)",
-				  what, (unsigned long long)r->keys, (unsigned long long)r->epoch, id,
-				  (unsigned long long)r->file_bytes, r->recovery_slot ? "yes" : "no", r->isolation);
+			cli_print(
+				"%s: %llu keys, epoch %llu, store %s, %llu bytes, recovery slot: %s (checked in isolation: %s)",
+				what, (unsigned long long)r->keys, (unsigned long long)r->epoch, id,
+				(unsigned long long)r->file_bytes, r->recovery_slot ? "yes" : "no",
+				r->isolation);
 		return EXIT_OK;
 	}
 	j = cJSON_CreateObject();
@@ -113,9 +115,11 @@ static enum rc unwrap(void *ctx, struct slice slot, struct slice public_der, uin
 		return unwrap_failed(err, "libcrypto does not start");
 	if (slot.len != SLOT_LEN || slot.p[1] != SLOT_TYPE_RECOVERY)
 		rc = unwrap_failed(err, "the recovery keyslot is damaged; restore the data directory from a backup");
-	else if (crypto_unwrap(crypto, slice_of(rec->der, rec->der_len), slice_of(slot.p, SLOT_HEAD), slot.p + SLOT_HEAD,
-			       &root) != RC_OK)
-		rc = unwrap_failed(err, "this recovery key does not open the store: it is another key, or the keyslot is damaged");
+	else if (crypto_unwrap(crypto, slice_of(rec->der, rec->der_len), slice_of(slot.p, SLOT_HEAD),
+			       slot.p + SLOT_HEAD, &root) != RC_OK)
+		rc = unwrap_failed(
+			err,
+			"this recovery key does not open the store: it is another key, or the keyslot is damaged");
 	else if (crypto_wrap(crypto, public_der, slice_str("svsm-kms recovery root"), &root, out + 16) != RC_OK)
 		rc = unwrap_failed(err, "the data root cannot be wrapped for the key service");
 	else
@@ -155,8 +159,8 @@ int verb_acl_check(struct cli *c)
 	bool allowed;
 	cJSON *j;
 
-	if (offline_acl(args_text(&c->args, "conf", NULL), args_text(&c->args, "data", NULL), user, op, key, &allowed, rule, sizeof(rule),
-			&err) != RC_OK)
+	if (offline_acl(args_text(&c->args, "conf", NULL), args_text(&c->args, "data", NULL), user, op, key,
+			&allowed, rule, sizeof(rule), &err) != RC_OK)
 		return fail_offline(c, &err);
 	if (c->json) {
 		j = cJSON_CreateObject();

@@ -109,8 +109,8 @@ enum rc crypto_wrap(struct crypto *c, struct slice public_der, struct slice info
 	SECRET k = { 0 };
 	enum rc rc;
 
-	if (public_der.len > CRYPTO_DER_MAX || !(to = d2i_PUBKEY(NULL, &der, (long)public_der.len)) || !is_p384(to) ||
-	    !point_of(to, recipient))
+	if (public_der.len > CRYPTO_DER_MAX || !(to = d2i_PUBKEY(NULL, &der, (long)public_der.len)) ||
+	    der != public_der.p + public_der.len || !is_p384(to) || !point_of(to, recipient))
 		return RC_BAD_INPUT;
 	ephemeral = EVP_EC_gen("P-384");
 	blob[0] = WRAP_VERSION;
@@ -132,7 +132,8 @@ enum rc crypto_unwrap(struct crypto *c, struct slice private_der, struct slice i
 	SECRET k = { 0 };
 
 	if (in[0] != WRAP_VERSION || private_der.len > CRYPTO_DER_MAX ||
-	    !(own = d2i_AutoPrivateKey(NULL, &der, (long)private_der.len)) || !is_p384(own) || !point_of(own, recipient))
+	    !(own = d2i_AutoPrivateKey(NULL, &der, (long)private_der.len)) ||
+	    der != private_der.p + private_der.len || !is_p384(own) || !point_of(own, recipient))
 		return RC_BAD_INPUT;
 	ephemeral = key_from_point(in + 1);
 	if (!ephemeral)

@@ -195,7 +195,7 @@ void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status,
 	begin(k, ans);
 	if (ans)
 		audit_events(k, ans, false);
-	if (!audited && k->op != KMS_OP_STATUS)
+	if (!audited && k->op != KMS_OP_STATUS && k->op != KMS_OP_DELEGATION_TOKEN)
 		audit_error(k->w->k->audit, ans ? ans->user : slice_of("", 0), method_of(k),
 			    slice_str(message ? message : "null"));
 	if (status == 405) {
@@ -211,7 +211,8 @@ static void put_html(struct outbuf *o, unsigned status, const char *message)
 {
 	const char *p;
 
-	outbuf_printf(o, "<html>\n<head><title>Error %u</title></head>\n<body><h2>HTTP ERROR %u</h2>\n<p>", status, status);
+	outbuf_printf(o, "<html>\n<head><title>Error %u</title></head>\n<body><h2>HTTP ERROR %u</h2>\n<p>",
+		      status, status);
 	for (p = message; *p; p++) {
 		if (*p == '<')
 			outbuf_str(o, "&lt;");
@@ -279,9 +280,14 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 	}
 	put_cookie(k, slice_of("", 0), true);
 	outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
-	if (k->r->method != HTTP_OPTIONS)
-		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k), k->r->target,
-				      slice_str(text));
+	if (k->r->method != HTTP_OPTIONS) {
+		outbuf_reset(&k->w->scratch);
+		outbuf_str(&k->w->scratch, "http://");
+		outbuf_add(&k->w->scratch, k->r->host);
+		outbuf_add(&k->w->scratch, k->r->target);
+		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k),
+				      outbuf_slice(&k->w->scratch), slice_str(text));
+	}
 	send_html(k, 401, text);
 }
 
@@ -293,35 +299,43 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 struct java_error {
 	unsigned status;
 	const char *exception;
+	const char *text;	/* NULL: error_text() composes it */
 };
 
 /* What each error of the service is for a Hadoop client. The texts follow in error_text(). */
 static const struct java_error java_errors[E_COUNT_] = {
-	[E_OP_DENIED] = { 403, AUTHORIZATION },
-	[E_KEY_DENIED] = { 403, AUTHORIZATION },
-	[E_CREATE_DENIED] = { 403, AUTHORIZATION },
-	[E_NAME_NULL] = { 400, ILLEGAL },
-	[E_NAME_EMPTY] = { 400, ILLEGAL },
-	[E_UPPERCASE] = { 400, ILLEGAL },
-	[E_LIMIT] = { 400, ILLEGAL },
-	[E_ACL_NAME_TWICE] = { 400, ILLEGAL },
-	[E_EXISTS] = { 500, IO },
-	[E_NO_KEY] = { 500, IO },
-	[E_NO_METADATA] = { 500, IO },
-	[E_GENERATE_NO_KEY] = { 500, IO },
-	[E_MATERIAL_LENGTH] = { 500, IO },
-	[E_KEY_SIZE] = { 400, "java.security.InvalidParameterException" },
-	[E_ALGORITHM] = { 500, "java.lang.reflect.UndeclaredThrowableException" },
-	[E_VERSION_NOT_FOUND] = { 400, ILLEGAL },
-	[E_VERSION_NOT_FOUND_NOAUTH] = { 500, "java.lang.NullPointerException" },
-	[E_VERSION_MISMATCH] = { 400, ILLEGAL },
-	[E_IV_LENGTH] = { 500, IO },
-	[E_CIPHER_KEY] = { 500, IO },
-	[E_FULL] = { 503, IO },
-	[E_NO_MEMORY] = { 503, IO },
-	[E_NOT_READY] = { 503, IO },
-	[E_NO_CONFIG] = { 503, IO },
-	[E_RANDOM] = { 503, IO },
+	[E_OP_DENIED] = { 403, AUTHORIZATION, NULL },
+	[E_KEY_DENIED] = { 403, AUTHORIZATION, NULL },
+	[E_CREATE_DENIED] = { 403, AUTHORIZATION, NULL },
+	[E_NAME_NULL] = { 400, ILLEGAL,
+			"Parameter 'name' cannot be null" },
+	[E_NAME_EMPTY] = { 400, ILLEGAL, NULL },
+	[E_UPPERCASE] = { 400, ILLEGAL, NULL },
+	[E_LIMIT] = { 400, ILLEGAL, NULL },
+	[E_ACL_NAME_TWICE] = { 400, ILLEGAL, NULL },
+	[E_EXISTS] = { 500, IO, NULL },
+	[E_NO_KEY] = { 500, IO, NULL },
+	[E_NO_METADATA] = { 500, IO, NULL },
+	[E_GENERATE_NO_KEY] = { 500, IO, NULL },
+	[E_MATERIAL_LENGTH] = { 500, IO, NULL },
+	[E_KEY_SIZE] = { 400, "java.security.InvalidParameterException",
+			"Wrong keysize: must be equal to 128, 192 or 256" },
+	[E_ALGORITHM] = { 500, "java.lang.reflect.UndeclaredThrowableException", NULL },
+	[E_VERSION_NOT_FOUND] = { 400, ILLEGAL, NULL },
+	[E_VERSION_NOT_FOUND_NOAUTH] = { 500, "java.lang.NullPointerException", NULL },
+	[E_VERSION_MISMATCH] = { 400, ILLEGAL, NULL },
+	[E_IV_LENGTH] = { 500, IO,
+			"java.security.InvalidAlgorithmParameterException: Wrong IV length: must be 16 bytes long" },
+	[E_CIPHER_KEY] = { 500, IO, NULL },
+	[E_FULL] = { 503, IO, NULL },
+	[E_NO_MEMORY] = { 503, IO,
+			"The key service has no memory left; raise the limit of locked memory (ulimit -l), or free some" },
+	[E_NOT_READY] = { 503, IO,
+			"The key service is starting; try again" },
+	[E_NO_CONFIG] = { 503, IO,
+			"The key service is starting; try again" },
+	[E_RANDOM] = { 503, IO,
+			"The random source failed its tests; nothing was generated" },
 };
 
 static void full_text(const struct wire_ans *ans, char *t, size_t n)
@@ -338,28 +352,31 @@ static void full_text(const struct wire_ans *ans, char *t, size_t n)
 	snprintf(t, n, "The key service is full: %s", i > 0 && i < ARRAY_LEN(what) ? what[i] : "a limit is reached");
 }
 
+static void denied_text(enum wire_err e, const struct wire_ans *ans, char *t, size_t n)
+{
+	const char *op = e == E_KEY_DENIED ? wire_keyop_name((unsigned)ans->head.num[0]) :
+					     wire_op_name((unsigned)ans->head.num[0]);
+
+	if (e == E_CREATE_DENIED)
+		snprintf(t, n, "User [%.*s] is not authorized to create key !!", USER);
+	else if (e == E_KEY_DENIED)
+		snprintf(t, n, "User [%.*s] is not authorized to perform [%s] on key with ACL name [%.*s]!!", USER, op, ARG);
+	else if (ans->head.num[1])
+		snprintf(t, n, "User:%.*s not allowed to do '%s' on '%.*s'", USER, op, ARG);
+	else
+		snprintf(t, n, "User:%.*s not allowed to do '%s'", USER, op);
+}
+
 static const char *error_text(struct work *k, enum wire_err e, const struct wire_ans *ans, char *t, size_t n)
 {
 	struct slice other;
 
 	switch (e) {
 	case E_OP_DENIED:
-		if (ans->head.num[1])
-			snprintf(t, n, "User:%.*s not allowed to do '%s' on '%.*s'", USER,
-				 wire_op_name((unsigned)ans->head.num[0]), ARG);
-		else
-			snprintf(t, n, "User:%.*s not allowed to do '%s'", USER,
-				 wire_op_name((unsigned)ans->head.num[0]));
-		break;
 	case E_KEY_DENIED:
-		snprintf(t, n, "User [%.*s] is not authorized to perform [%s] on key with ACL name [%.*s]!!", USER,
-			 wire_keyop_name((unsigned)ans->head.num[0]), ARG);
-		break;
 	case E_CREATE_DENIED:
-		snprintf(t, n, "User [%.*s] is not authorized to create key !!", USER);
+		denied_text(e, ans, t, n);
 		break;
-	case E_NAME_NULL:
-		return "Parameter 'name' cannot be null";
 	case E_NAME_EMPTY:
 		snprintf(t, n, "Parameter '%s' cannot be empty",
 			 k->route.ep == EP_VERSION || k->route.ep == EP_DECRYPT ? "versionName" : "name");
@@ -394,8 +411,6 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 	case E_MATERIAL_LENGTH:
 		snprintf(t, n, "Wrong key length. Required %d, but got %llu", (int)(int32_t)ans->head.num[0], NUM(1));
 		break;
-	case E_KEY_SIZE:
-		return "Wrong keysize: must be equal to 128, 192 or 256";
 	case E_ALGORITHM:
 		return NULL;
 	case E_VERSION_NOT_FOUND:
@@ -411,8 +426,6 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 		snprintf(t, n, "KeyVersion '%.*s' does not belong to the key '%.*s'", ARG, (int)other.len,
 			 (const char *)other.p);
 		break;
-	case E_IV_LENGTH:
-		return "java.security.InvalidAlgorithmParameterException: Wrong IV length: must be 16 bytes long";
 	case E_CIPHER_KEY:
 		snprintf(t, n, "The configured cipher suite has no key of %llu bits", NUM(0));
 		break;
@@ -434,14 +447,14 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 
 static void answer_error(struct work *k, enum wire_err e, const struct wire_ans *ans)
 {
-	struct java_error j = e < E_COUNT_ ? java_errors[e] : (struct java_error){ 0 };
+	struct java_error j = e < E_COUNT_ ? java_errors[e] : (struct java_error){ 0, NULL, NULL };
 	char text[WIRE_NAME_MAX * 2 + 512];
 
 	if (!j.status)
-		j = (struct java_error){ 500, IO };
+		j = (struct java_error){ 500, IO, NULL };
 	if (e == E_OP_DENIED)
 		metrics_mark(metrics_worker(k->w->k->metrics, k->w->number), METER_UNAUTHORIZED);
-	answer_refusal(k, ans, j.status, j.exception, error_text(k, e, ans, text, sizeof(text)));
+	answer_refusal(k, ans, j.status, j.exception, j.text ? j.text : error_text(k, e, ans, text, sizeof(text)));
 }
 
 /* doAs carries the proxied name in the message. */

@@ -49,22 +49,29 @@ void core_error_text(uint32_t err, const struct wire_ans *a, char *out, size_t r
 		snprintf(out, room, "the key service refuses the configuration: %.*s", ARG(a));
 		break;
 	case E_SLOT_KEY:
-		snprintf(out, room, "the store's platform keyslot does not open with this machine's key: platform.key is "
-				    "not the one this store was made with, or the keyslot is damaged. Put the right "
-				    "platform.key back, or run `svsm-kms store recover` with the recovery key");
+		snprintf(
+			out, room,
+			"the store's platform keyslot does not open with this machine's key: platform.key is "
+			"not the one this store was made with, or the keyslot is damaged. Put the right "
+			"platform.key back, or run `svsm-kms store recover` with the recovery key");
 		break;
 	case E_SLOT_FORMAT:
-		snprintf(out, room, "the store has no readable platform keyslot. Restore a backup, or run `svsm-kms store "
-				    "recover` with the recovery key");
+		snprintf(
+			out, room,
+			"the store has no readable platform keyslot. Restore a backup, or run `svsm-kms store "
+			"recover` with the recovery key");
 		break;
 	case E_HEAD:
 		snprintf(out, room, "the store's head does not open: it is damaged or from another store. Restore the "
 				    "whole data directory from a backup");
 		break;
 	case E_EPOCH_FLOOR:
-		snprintf(out, room, "the store is at epoch %llu, but svsm.kms.store.epoch.min demands at least %llu: an old "
-				    "copy of the store was put back. Restore the newest copy; lower the setting only if "
-				    "going back is intended", NUM(a, 0), NUM(a, 1));
+		snprintf(
+			out, room,
+			"the store is at epoch %llu, but svsm.kms.store.epoch.min demands at least %llu: an old "
+			"copy of the store was put back. Restore the newest copy; lower the setting only if "
+			"going back is intended",
+			NUM(a, 0), NUM(a, 1));
 		break;
 	case E_RECORD:
 		snprintf(out, room, "record %.*s of the store does not open: it was changed, or is from another store. "
@@ -75,21 +82,30 @@ void core_error_text(uint32_t err, const struct wire_ans *a, char *out, size_t r
 				    "whole data directory from one backup", ARG(a));
 		break;
 	case E_RECORD_TWICE:
-		snprintf(out, room, "record %.*s is there twice: the store was mixed from copies. Restore the whole data "
-				    "directory from one backup", ARG(a));
+		snprintf(
+			out, room,
+			"record %.*s is there twice: the store was mixed from copies. Restore the whole data "
+			"directory from one backup",
+			ARG(a));
 		break;
 	case E_COUNT:
-		snprintf(out, room, "the store has %llu records, its head was sealed over %llu: records were removed or "
-				    "added. Restore the whole data directory from a backup", NUM(a, 0), NUM(a, 1));
+		snprintf(out, room,
+			 "the store has %llu records, its head was sealed over %llu: records were removed or "
+			 "added. Restore the whole data directory from a backup",
+			 NUM(a, 0), NUM(a, 1));
 		break;
 	case E_SET:
-		snprintf(out, room, "the store's records are not those its head was sealed over: one was replaced by an "
-				    "older copy, or a deleted one was brought back. Restore the whole data directory from "
-				    "one backup");
+		snprintf(
+			out, room,
+			"the store's records are not those its head was sealed over: one was replaced by an "
+			"older copy, or a deleted one was brought back. Restore the whole data directory from "
+			"one backup");
 		break;
 	case E_NO_MEMORY:
-		snprintf(out, room, "the key service has no memory for the store's keys; raise the limit of locked memory "
-				    "(ulimit -l), or give the machine more");
+		snprintf(
+			out, room,
+			"the key service has no memory for the store's keys; raise the limit of locked memory "
+			"(ulimit -l), or give the machine more");
 		break;
 	case E_RANDOM:
 		snprintf(out, room, "the random source of this machine failed its tests (RDSEED/RDRAND or getrandom)");
@@ -170,8 +186,10 @@ enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error 
 		count++;
 	}
 	if (!outbuf_ok(&body)) {
-		snprintf(err->text, sizeof(err->text), "the access control lists are larger than %u bytes altogether; use "
-			 "groups instead of long lists of users", CALL_LARGE_LEN);
+		snprintf(err->text, sizeof(err->text),
+			 "the access control lists are larger than %u bytes altogether; use "
+			 "groups instead of long lists of users",
+			 CALL_LARGE_LEN);
 		err->exit_code = 78;
 		return RC_NO_ROOM;
 	}
@@ -324,7 +342,8 @@ static void *load_thread(void *arg)
 	while (ld->rc == RC_OK && buf.found) {
 		ld->rc = fill(ld, c, &id, &buf, slot, &len, &count);
 		if (ld->rc == RC_OK && count == 0) {
-			snprintf(ld->err.text, sizeof(ld->err.text), "a record of the store is larger than any that this "
+			snprintf(ld->err.text, sizeof(ld->err.text),
+				 "a record of the store is larger than any that this "
 				 "program writes. Restore the data directory from a backup");
 			ld->err.exit_code = EXIT_STORE;
 			ld->rc = RC_DENIED;

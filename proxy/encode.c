@@ -80,7 +80,7 @@ static struct slice claimed_user(const struct wire_cred *c)
 	struct slice u = c->cookie;
 	const uint8_t *amp;
 
-	if (!c->has_cookie || !slice_starts(u, "u="))
+	if (!c->has_cookie || u.len == 0 || !slice_starts(u, "u="))
 		return c->has_user ? c->user : slice_of("", 0);
 	u = slice_of(u.p + 2, u.len - 2);
 	amp = memchr(u.p, '&', u.len);
@@ -97,7 +97,10 @@ static struct wire_cred cred_of(struct work *k)
 	k->anonymous_token = has_delegation_token(k->r);
 	if (!k->anonymous_token && k->r->query.len)
 		c.has_user = query_get(k->r->query, "user.name", false, k->user, sizeof(k->user), &c.user);
-	if (c.has_user && c.user.len > WIRE_USER_MAX)
+	if (c.has_user && (!c.user.p || c.user.len > WIRE_USER_MAX))
+		c.has_user = false;
+	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
+	if (k->w->k->groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
 		c.has_user = false;
 	if (k->w->k->groups_os)
 		c.group = groups_of(k->w->groups, claimed_user(&c), &c.groups);
@@ -369,7 +372,8 @@ static void create_fields(struct work *k, const cJSON *j, struct wire_create_req
 	if (k->route.ep != EP_IMPORT)
 		m->created = 0;
 	if (m->cipher.len > WIRE_CIPHER_MAX || m->description.len > WIRE_DESCRIPTION_MAX)
-		refuse(k, 400, ILLEGAL, "The %s is too long", m->cipher.len > WIRE_CIPHER_MAX ? "cipher" : "description");
+		refuse(k, 400, ILLEGAL, "The %s is too long",
+		       m->cipher.len > WIRE_CIPHER_MAX ? "cipher" : "description");
 	if (name_fits(k, m->name, WIRE_NAME_MAX))
 		encode_keep_name(k, m->name);
 	m->upper = has_upper(m->name);
@@ -468,7 +472,8 @@ static void encode_eek(struct work *k, struct sink *s)
 		else if (!has_iv || !has_material)
 			refuse(k, 400, ILLEGAL, "Parameter '%s' cannot be null", has_iv ? "material" : "iv");
 		else if (!slice_is(eek_op, "decrypt") && !slice_is(eek_op, "reencrypt"))
-			refuse(k, 400, ILLEGAL, "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
+			refuse(k, 400, ILLEGAL,
+			       "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
 		else if (name_fits(k, m.name, WIRE_NAME_MAX)) {
 			k->has_body_name = m.has_name;
 			k->body_name_len = m.name.len;
@@ -494,10 +499,10 @@ static void encode_generate(struct work *k, struct sink *s)
 	char *end;
 
 	k->op = KMS_OP_GENERATE_EEK;
-	if (has_num && n.len && !(n.len == 1 && n.p[0] == ' ')) {
+	if (has_num && (!n.p || (n.len && !(n.len == 1 && n.p[0] == ' ')))) {
 		num[n.len] = 0;
 		count = strtoll((char *)num, &end, 10);
-		if (*end || isspace(num[0]) || count < INT32_MIN || count > INT32_MAX)
+		if (!n.p || end != (char *)num + n.len || isspace(num[0]) || count < INT32_MIN || count > INT32_MAX)
 			refuse(k, 400, "com.sun.jersey.api.ParamException$QueryParamException",
 			       "num_keys must be an integer");
 	}
@@ -508,7 +513,8 @@ static void encode_generate(struct work *k, struct sink *s)
 	else if (!slice_is(op, "generate"))
 		refuse(k, 400, ILLEGAL, "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
 	if (count > (long long)k->w->k->eek_max)
-		refuse(k, 400, ILLEGAL, "num_keys is %lld; at most %u are generated at a time (svsm.kms.eek.max)", count,
+		refuse(k, 400, ILLEGAL,
+		       "num_keys is %lld; at most %u are generated at a time (svsm.kms.eek.max)", count,
 		       k->w->k->eek_max);
 	if (k->refusal.status)
 		put_auth(k, s);
@@ -599,7 +605,9 @@ static void encode_metadatas(struct work *k, struct sink *s)
 
 	k->op = KMS_OP_GET_KEYS_METADATA;
 	while (query_next(k->r->query, &at, "key", false, buf, sizeof(buf), &name)) {
-		if (!name_fits(k, name, WIRE_NAME_MAX))
+		if (!name.p)
+			refuse(k, 400, ILLEGAL, "A parameter 'key' is malformed or longer than %u bytes", WIRE_NAME_MAX);
+		if (!name.p || !name_fits(k, name, WIRE_NAME_MAX))
 			break;
 		put16(&names, name);
 		m.count++;

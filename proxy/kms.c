@@ -215,7 +215,8 @@ static void worker_turn(void *arg)
 		if (w->waiting)
 			retry_waiting(w);
 	} while (w->called);
-	(void)!audit_flush(w->k->audit);	/* the lines are on their way before the answers are; failure is counted there */
+	(void)!audit_flush(w->k->audit); /* the lines are on their way before the answers are; failure is
+					    counted there */
 }
 
 static void worker_request(void *arg, struct server_conn *c, const struct http_request *r)

@@ -166,7 +166,10 @@ extern const struct server_ops kms_ops;
 
 /* route.c: never fails; w->decoded holds the name. */
 void route_find(struct kms_worker *w, const struct http_request *r, struct route *out);
-/* First value of a query parameter, form-decoded into buf. False: not there. len 0 and true: empty. */
+/*
+ * First value of a query parameter, form-decoded into buf. False: not there. len 0 and true: empty, or, with
+ * p NULL, there but malformed or too long for buf: to be refused, never ignored.
+ */
 MUST_CHECK bool query_get(struct slice query, const char *name, bool ignore_case, uint8_t *buf, size_t room,
 			  struct slice *out);
 /* Walks all parameters of that name. Start with *at = 0. */

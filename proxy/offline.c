@@ -142,8 +142,10 @@ enum rc offline_export(const char *data, const char *file, struct offline_report
 	if (rc != RC_OK)
 		return rc;
 	if (!r->recovery_slot)
-		return fail(err, 78, "the store has no recovery keyslot, so a copy could be opened on this machine only. Set "
-			    "svsm.kms.recovery.public-key, start the server once, and export again");
+		return fail(
+			err, 78,
+			"the store has no recovery keyslot, so a copy could be opened on this machine only. Set "
+			"svsm.kms.recovery.public-key, start the server once, and export again");
 	rc = setup_store(&k, data, &opt, err);
 	if (rc != RC_OK)
 		return rc;
@@ -213,7 +215,9 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 	if (rc == RC_OK && store_keyslot_get(k.store, RECOVERY_SLOT, &slot, &serr) != RC_OK)
 		rc = fail(err, serr.exit_code, "%s", serr.text);
 	if (rc == RC_OK && !slot.found)
-		rc = fail(err, 65, "the store has no recovery keyslot: without its own platform.key it cannot be opened");
+		rc = fail(
+			err, 65,
+			"the store has no recovery keyslot: without its own platform.key it cannot be opened");
 	if (rc == RC_OK)
 		rc = open_core(&k, data, true, err);
 	if (rc == RC_OK)
@@ -261,7 +265,9 @@ static enum rc ask_acl(struct kms *k, const char *user, uint8_t op, const char *
 	if (!sink_ok(&s) || core_call(l, CALL_ACL_CHECK, slice_of(to, s.need), &n, &e, &ans) != RC_OK)
 		return fail(err, 70, "the key service does not answer");
 	if (e != E_OK || !cur_u8(&ans.body, &yes) || !cur_str16(&ans.body, UINT16_MAX, &text)) {
-		rc = fail(err, 2, "the key service does not understand the question (names may have %u bytes)", WIRE_NAME_MAX);
+		rc = fail(err, 2,
+			  "the key service does not understand the question (names may have %u bytes)",
+			  WIRE_NAME_MAX);
 	} else {
 		*allowed = yes;
 		snprintf(rule, room, "%.*s", (int)text.len, (const char *)text.p);
@@ -271,8 +277,8 @@ static enum rc ask_acl(struct kms *k, const char *user, uint8_t op, const char *
 	return rc;
 }
 
-enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key, bool *allowed,
-		    char *rule, size_t room, struct core_error *err)
+enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,
+		    bool *allowed, char *rule, size_t room, struct core_error *err)
 {
 	const struct store_options opt = { .read_only = true };
 	const struct secret no_key = { 0 };

@@ -6,6 +6,7 @@
 
 #include "proxy/jmx.h"
 #include "proxy/kms.h"
+#include "proxy/text.h"
 
 static uint64_t mono_ns(void)
 {
@@ -43,10 +44,12 @@ static void health(struct work *k)
 	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
 		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
 		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
-	outbuf_printf(&o, "\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
-		      st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown", st.memory_locked ? "true" : "false",
-		      audit.failing ? "failing" : "ok",
-		      (unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
+	outbuf_printf(
+		&o,
+		"\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
+		st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown",
+		st.memory_locked ? "true" : "false", audit.failing ? "failing" : "ok",
+		(unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
 	answer_page(k, NULL, 200, NULL, "application/json", "", outbuf_slice(&o));
 }
 
@@ -79,9 +82,10 @@ static void metrics_page(struct work *k, const struct wire_ans *ans)
 
 void page_open(struct work *k)
 {
-	static const char index[] = "<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
-				    "<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
-				    "<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
+	static const char index[] =
+		"<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
+		"<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
+		"<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
 
 	k->op = KMS_OP_STATUS;
 	switch (k->route.ep) {
@@ -143,6 +147,8 @@ static void conf_page(struct work *k, const struct wire_ans *ans)
 	}
 	if (!query_get(k->r->query, "name", false, buf, sizeof(buf), &name))
 		name = slice_of("", 0);
+	else if (!name.p)
+		name = slice_str("(unreadable)");
 	pthread_rwlock_rdlock(&s->settings_lock);
 	found = settings_dump(s->settings, s->conf, json ? SETTINGS_JSON : SETTINGS_XML, name, f);
 	pthread_rwlock_unlock(&s->settings_lock);
@@ -180,10 +186,70 @@ static void prom_page(struct work *k, const struct wire_ans *ans)
 		answer_html(k, ans, 404, "Not Found");
 }
 
+/* One of the entries of a comma list, blanks around them aside. */
+static bool in_list(struct slice list, struct slice what)
+{
+	while (list.len) {
+		const uint8_t *comma = memchr(list.p, ',', list.len);
+		size_t n = comma ? (size_t)(comma - list.p) : list.len;
+
+		if (slice_eq(text_trim(slice_of(list.p, n)), what))
+			return true;
+		n += comma != NULL;
+		list = slice_of(list.p + n, list.len - n);
+	}
+	return false;
+}
+
+static bool in_groups(struct work *k, struct slice groups, struct slice user)
+{
+	uint16_t count;
+	struct cursor c = groups_of(k->w->groups, user, &count);
+	struct slice one;
+
+	while (wire_group_next(&c, &one))
+		if (in_list(groups, one))
+			return true;
+	return false;
+}
+
+/*
+ * Hadoop's administrators ("user,user group,group"), where the pages are for them only. Of the groups those
+ * of the operating system count; who is in others is the core's knowledge, and the answer is no.
+ */
+static bool may_see(struct work *k, const struct wire_ans *ans)
+{
+	const struct kms *s = k->w->k;
+	struct slice list, groups = slice_of("", 0);
+	const uint8_t *blank;
+
+	if (!settings_bool(s->settings, SET_SECURITY_AUTHORIZATION) ||
+	    !settings_bool(s->settings, SET_INSTRUMENTATION_ADMIN))
+		return true;
+	list = slice_str(settings_str(s->settings, SET_HTTP_ADMINISTRATORS));
+	blank = list.len ? memchr(list.p, ' ', list.len) : NULL;
+	if (blank) {
+		groups = text_trim(slice_of(blank, (size_t)(list.p + list.len - blank)));
+		list.len = (size_t)(blank - list.p);
+	}
+	return slice_is(text_trim(list), "*") || slice_is(groups, "*") || in_list(list, ans->user) ||
+	       (k->w->k->groups_os && in_groups(k, groups, ans->user));
+}
+
 void page_answer(struct work *k, const struct wire_ans *ans)
 {
-	char text[128];
+	char text[WIRE_USER_MAX + 128];
+	bool may;
 
+	pthread_rwlock_rdlock(&k->w->k->settings_lock);
+	may = may_see(k, ans);
+	pthread_rwlock_unlock(&k->w->k->settings_lock);
+	if (!may) {
+		snprintf(text, sizeof(text), "User %.*s is unauthorized to access this page.", (int)ans->user.len,
+			 (const char *)ans->user.p);
+		answer_html(k, ans, 403, text);
+		return;
+	}
 	switch (k->route.ep) {
 	case EP_JMX:
 		jmx_page(k, ans);
@@ -198,8 +264,8 @@ void page_answer(struct work *k, const struct wire_ans *ans)
 		prom_page(k, ans);
 		break;
 	case EP_PAGE_METHOD:
-		snprintf(text, sizeof(text), "HTTP method %.*s is not supported by this URL", (int)k->r->method_text.len,
-			 (const char *)k->r->method_text.p);
+		snprintf(text, sizeof(text), "HTTP method %.*s is not supported by this URL",
+			 (int)k->r->method_text.len, (const char *)k->r->method_text.p);
 		answer_html(k, ans, 405, text);
 		break;
 	case EP_BAD_NAME:

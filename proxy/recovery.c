@@ -18,8 +18,10 @@
 
 static enum rc bad_file(struct core_error *err, const char *path, const char *what)
 {
-	snprintf(err->text, sizeof(err->text), "svsm.kms.recovery.public-key: %.500s: %s. It must be a P-384 public key in "
-		 "PEM, as `openssl ecparam -name secp384r1 -genkey -noout | openssl ec -pubout` writes it", path, what);
+	snprintf(err->text, sizeof(err->text),
+		 "svsm.kms.recovery.public-key: %.500s: %s. It must be a P-384 public key in "
+		 "PEM, as `openssl ecparam -name secp384r1 -genkey -noout | openssl ec -pubout` writes it",
+		 path, what);
 	err->exit_code = 78;
 	return RC_BAD_INPUT;
 }

@@ -63,9 +63,11 @@ bool query_next(struct slice q, size_t *at, const char *name, bool ignore_case, 
 			*out = slice_of(buf, 0);
 			return true;
 		}
-		if (!percent_decode(slice_of(eq + 1, (size_t)(start + n - eq - 1)), true, buf, room, &len))
-			continue;
-		*out = slice_of(buf, len);
+		/* One that cannot be read is still the first: what follows must not take its place. */
+		if (percent_decode(slice_of(eq + 1, (size_t)(start + n - eq - 1)), true, buf, room, &len))
+			*out = slice_of(buf, len);
+		else
+			*out = slice_of(NULL, 0);
 		return true;
 	}
 	return false;

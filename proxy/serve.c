@@ -4,6 +4,7 @@
  * main thread owns signals, configuration and the service's life; it is the thread that starts the
  * service, which dies with it.
  */
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
@@ -92,10 +93,19 @@ static unsigned cpus(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+/* Names are not looked up: 127.example.org may be any address. */
 static bool is_loopback(const char *listen)
 {
-	return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost:", 10) == 0 ||
-	       strncmp(listen, "[::1]:", 6) == 0;
+	const char *colon = strrchr(listen, ':');
+	char host[INET_ADDRSTRLEN];
+	struct in_addr a;
+
+	if (strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
+		return true;
+	if (!colon || (size_t)(colon - listen) >= sizeof(host))
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
+	return inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127;
 }
 
 /* Splits the list in place. */
@@ -104,7 +114,8 @@ static bool split_listen(struct serve *s, const char *text)
 	char *save = NULL, *one;
 
 	s->listen_copy = strdup(text);
-	for (one = s->listen_copy ? strtok_r(s->listen_copy, ", ", &save) : NULL; one; one = strtok_r(NULL, ", ", &save)) {
+	for (one = s->listen_copy ? strtok_r(s->listen_copy, ", ", &save) : NULL; one;
+	     one = strtok_r(NULL, ", ", &save)) {
 		if (s->config.listen_count == ARRAY_LEN(s->listens))
 			return false;
 		s->listens[s->config.listen_count++] = one;
@@ -163,7 +174,8 @@ static void fill_config(struct serve *s)
 /* What the request path reads; set before the workers start, and at a reload. */
 static void cache_settings(struct kms *k)
 {
-	const char *path = settings_str(k->settings, SET_COOKIE_PATH), *domain = settings_str(k->settings, SET_COOKIE_DOMAIN);
+	const char *path = settings_str(k->settings, SET_COOKIE_PATH),
+		   *domain = settings_str(k->settings, SET_COOKIE_DOMAIN);
 	struct outbuf o = { 0 };
 
 	k->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
@@ -255,12 +267,13 @@ static enum rc add_gauges(struct kms *k)
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
-		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true, gauge_restarts,
-		  k },
+		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true,
+		  gauge_restarts, k },
 		{ "svsm_kms_commits_total", "Durable commits", NULL, true, gauge_groups, k },
 		{ "svsm_kms_changes_total", "Changes in those commits", NULL, true, gauge_committed, k },
 		{ "svsm_kms_crossings_total", "Crossings into the service", NULL, true, gauge_crossings, k },
-		{ "svsm_kms_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls, k },
+		{ "svsm_kms_core_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls,
+		  k },
 	};
 	size_t i;
 
@@ -275,7 +288,8 @@ static enum rc open_audit(struct serve *s, struct core_error *err)
 	const char *file = settings_str(s->k.settings, SET_AUDIT_FILE);
 	struct audit_options o = { .window_ms = (uint32_t)settings_int(s->k.settings, SET_AUDIT_WINDOW) };
 
-	snprintf(s->audit_path, sizeof(s->audit_path), "%s%s%s", *file == '/' ? "" : s->data, *file == '/' ? "" : "/", file);
+	snprintf(s->audit_path, sizeof(s->audit_path), "%s%s%s", *file == '/' ? "" : s->data,
+		 *file == '/' ? "" : "/", file);
 	o.path = s->audit_path;
 	if (audit_open(&o, &s->k.audit) == RC_OK)
 		return RC_OK;
@@ -334,7 +348,8 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 		return rc;
 	}
 	if (commit_start(k) != RC_OK || server_run(k->server) != RC_OK) {
-		snprintf(err->text, sizeof(err->text), "cannot start threads; check the limit of processes (ulimit -u)");
+		snprintf(err->text, sizeof(err->text),
+			 "cannot start threads; check the limit of processes (ulimit -u)");
 		return RC_MACHINE;
 	}
 	return RC_OK;
@@ -407,25 +422,41 @@ static void reload_all(struct serve *s)
 	conf_free(old_conf);
 }
 
+/*
+ * With the new list in place: what the core refuses must not stay, or its next start would fail. If the core
+ * has just died, the list counts: the restart hands it over.
+ */
+static enum rc try_acls(void *ctx, const struct conf *c, struct conf_error *cerr)
+{
+	struct kms *k = ctx;
+	struct core_error err;
+	enum rc rc = settings_check_acls(k->settings, c, cerr);
+
+	if (rc != RC_OK)
+		return rc;
+	pthread_mutex_lock(&k->control);
+	rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
+	pthread_mutex_unlock(&k->control);
+	if (rc == RC_MACHINE)
+		return RC_OK;
+	if (rc != RC_OK)
+		snprintf(cerr->text, sizeof(cerr->text), "%.1000s", err.text);
+	return rc;
+}
+
 /* kms-acls.xml alone, when it changed on disk. */
 static void reload_acls(struct serve *s)
 {
 	struct kms *k = &s->k;
-	struct conf_error cerr = { "" };
-	struct core_error err;
+	struct conf_error cerr = { "" }, again;
 	enum rc rc;
 
 	if (!conf_acls_changed(k->conf))
 		return;
 	pthread_rwlock_wrlock(&k->settings_lock);
-	rc = settings_reload_acls(k->settings, k->conf, &cerr);
-	if (rc == RC_OK) {
-		pthread_mutex_lock(&k->control);
-		rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
-		pthread_mutex_unlock(&k->control);
-		if (rc != RC_OK)
-			snprintf(cerr.text, sizeof(cerr.text), "%.1000s", err.text);
-	}
+	rc = conf_acls_reload(k->conf, try_acls, k, &cerr);
+	if (rc != RC_OK)	/* the notices are to be those of the list in force */
+		INVARIANT(settings_check_acls(k->settings, k->conf, &again) == RC_OK);
 	pthread_rwlock_unlock(&k->settings_lock);
 	fprintf(stderr, "svsm-kms: kms-acls.xml %s%s\n", rc == RC_OK ? "reloaded" : "not reloaded, the old ACLs stay: ",
 		rc == RC_OK ? "" : cerr.text);
@@ -444,8 +475,10 @@ static bool restart_service(struct serve *s)
 	memmove(s->deaths, s->deaths + 1, sizeof(s->deaths) - sizeof(s->deaths[0]));
 	s->deaths[ARRAY_LEN(s->deaths) - 1] = now;
 	if (s->deaths[0] && now - s->deaths[0] < 2000) {
-		snprintf(k->fatal, sizeof(k->fatal), "the key service died %zu times within two seconds; its last words "
-			 "are above", ARRAY_LEN(s->deaths));
+		snprintf(k->fatal, sizeof(k->fatal),
+			 "the key service died %zu times within two seconds; its last words "
+			 "are above",
+			 ARRAY_LEN(s->deaths));
 		return false;
 	}
 	pthread_mutex_lock(&k->control);
@@ -468,10 +501,14 @@ static bool restart_service(struct serve *s)
 	return false;
 }
 
+/* How often to look after ACLs and the workers' wish to stop, whatever the audit window is. */
+#define TICK_MS 500u
+
 /* Returns the exit code. */
 static int run(struct serve *s)
 {
 	struct kms *k = &s->k;
+	uint32_t tick = audit_tick_ms(k->audit);
 	uint64_t next_acls = 0;
 	struct signalfd_siginfo si;
 
@@ -479,7 +516,7 @@ static int run(struct serve *s)
 		struct pollfd p[2] = { { .fd = s->signals, .events = POLLIN },
 				       { .fd = channel_death_fd(k->channel), .events = POLLIN } };
 
-		(void)!poll(p, 2, (int)audit_tick_ms(k->audit));
+		(void)!poll(p, 2, (int)(tick < TICK_MS ? tick : TICK_MS));
 		audit_tick(k->audit);
 		metrics_tick(k->metrics, mono_ms() * 1000000);
 		if (p[1].revents && !restart_service(s))

@@ -31,8 +31,10 @@ enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settin
 
 	if (rc == RC_OK) {
 		rc = settings_read(*conf, settings, &cerr);
-		if (rc != RC_OK)
+		if (rc != RC_OK) {
 			conf_free(*conf);
+			*conf = NULL;
+		}
 	}
 	return rc == RC_OK ? RC_OK : fail(err, EXIT_CONFIG, "%s", cerr.text);
 }
@@ -53,10 +55,13 @@ static enum rc check_key_file(int fd, const char *path, struct core_error *err)
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return fail(err, EXIT_CONFIG, "%s is not a file", path);
 	if (st.st_mode & 077)
-		return fail(err, EXIT_CONFIG, "%s can be read by others, and it opens the store: chmod 600 it, and think "
-			    "about who may have read it", path);
+		return fail(err, EXIT_CONFIG,
+			    "%s can be read by others, and it opens the store: chmod 600 it, and think "
+			    "about who may have read it",
+			    path);
 	if (st.st_uid != geteuid())
-		return fail(err, EXIT_CONFIG, "%s belongs to another user: chown it to the one who runs this server", path);
+		return fail(err, EXIT_CONFIG,
+			    "%s belongs to another user: chown it to the one who runs this server", path);
 	return RC_OK;
 }
 
@@ -106,8 +111,10 @@ enum rc setup_platform_key(const char *data, bool create, struct secret *key, st
 	if (fd < 0 && errno == ENOENT && create)
 		return make_key(data, path, key, err);
 	if (fd < 0)
-		return fail(err, EXIT_CONFIG, "%s: %s. It is the key that opens the store; put it back, or run `svsm-kms "
-			    "store recover` with the recovery key", path, strerror(errno));
+		return fail(err, EXIT_CONFIG,
+			    "%s: %s. It is the key that opens the store; put it back, or run `svsm-kms "
+			    "store recover` with the recovery key",
+			    path, strerror(errno));
 	rc = check_key_file(fd, path, err);
 	if (rc == RC_OK) {
 		n = read(fd, key->b, sizeof(key->b));

@@ -68,23 +68,24 @@ enum rc entropy_init(struct entropy *e)
 	return RC_OK;
 }
 
-/* Repetition count and adaptive proportion, byte by byte. */
-MUST_CHECK static bool healthy(struct entropy *e, uint8_t b)
+/* Repetition count and adaptive proportion. */
+MUST_CHECK static bool healthy(struct entropy_test *t, uint64_t v, unsigned repeat_max, unsigned window,
+			       unsigned window_max)
 {
-	if (b == e->last && e->repeats) {
-		if (++e->repeats >= ENTROPY_REPEAT_MAX)
+	if (v == t->last && t->repeats) {
+		if (++t->repeats >= repeat_max)
 			return false;
 	} else {
-		e->last = b;
-		e->repeats = 1;
+		t->last = v;
+		t->repeats = 1;
 	}
-	if (e->window == 0) {
-		e->first = b;
-		e->matches = 0;
-	} else if (b == e->first && ++e->matches >= ENTROPY_WINDOW_MAX) {
+	if (t->window == 0) {
+		t->first = v;
+		t->matches = 0;
+	} else if (v == t->first && ++t->matches >= window_max) {
 		return false;
 	}
-	e->window = (e->window + 1) % ENTROPY_WINDOW;
+	t->window = (t->window + 1) % window;
 	return true;
 }
 
@@ -95,13 +96,17 @@ static enum rc sample(struct entropy *e, uint64_t *out)
 
 	if (!e->cpu(out))
 		goto broken;
+	if (!healthy(&e->word, *out, ENTROPY_WORD_REPEAT_MAX, ENTROPY_WORD_WINDOW, ENTROPY_WORD_WINDOW_MAX))
+		goto broken;
 	for (i = 0; i < 8; i++)
-		if (!healthy(e, (uint8_t)(*out >> 8 * i)))
+		if (!healthy(&e->byte, (uint8_t)(*out >> 8 * i), ENTROPY_REPEAT_MAX, ENTROPY_WINDOW,
+			     ENTROPY_WINDOW_MAX))
 			goto broken;
 	return RC_OK;
 broken:
 	e->started = false;
-	e->repeats = e->window = e->matches = 0;
+	mem_wipe(&e->byte, sizeof(e->byte));
+	mem_wipe(&e->word, sizeof(e->word));
 	mem_wipe(out, sizeof(*out));
 	return RC_MACHINE;
 }
@@ -113,7 +118,7 @@ static enum rc start(struct entropy *e)
 	enum rc rc = RC_OK;
 	unsigned i;
 
-	for (i = 0; rc == RC_OK && i < 2 * ENTROPY_WINDOW / 8; i++)
+	for (i = 0; rc == RC_OK && i < ENTROPY_START; i++)
 		rc = sample(e, &v);
 	e->started = rc == RC_OK;
 	mem_wipe(&v, sizeof(v));

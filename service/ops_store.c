@@ -11,6 +11,8 @@
 /* Body: isolation:u32 version:str16 */
 enum wire_err op_hello(struct op *o)
 {
+	if (!cur_end(&o->in))
+		return E_BAD_MESSAGE;
 	sink_le32(&o->out, o->s->opt.isolation);
 	sink_str16(&o->out, slice_str(SVSM_VERSION));
 	return E_OK;
@@ -63,10 +65,14 @@ enum wire_err op_status(struct op *o)
 		.epoch = s->store.head.epoch,
 		.memory = s->keys.bytes,
 		.memory_limit = s->config ? s->config->memory_max : 0,
-		.pending = s->txn.pending,
 		.memory_locked = s->opt.memory_locked,
 	};
 
+	if (!cur_end(&o->in))
+		return E_BAD_MESSAGE;
+	pthread_mutex_lock(&s->txn.lock);
+	st.pending = s->txn.pending;
+	pthread_mutex_unlock(&s->txn.lock);
 	st.random_ok = crypto_random_get(o->w->crypto, &o->w->random, &probe, 1) == RC_OK;
 	memcpy(st.store_id, s->store.id, sizeof(st.store_id));
 	sink_put(&o->out, &st, sizeof(st));

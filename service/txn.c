@@ -82,24 +82,34 @@ static void unlink_change(struct txn *t, struct change *c)
 	t->bytes -= c->made ? key_size(c->made) : 0;
 }
 
-/* Seals the new record straight into the answer. */
+/*
+ * Seals the new record, and only then copies it into the answer: sealing reads back what it wrote (salt,
+ * ciphertext), and an answer's page may be somebody's to write. A salt put there twice would be one key
+ * for two records.
+ */
 static enum wire_err seal_into(struct op *o, struct change *c, const uint8_t id[WIRE_ID_LEN], uint64_t version,
 			       uint8_t *rec)
 {
 	struct store *st = &o->s->store;
-	size_t len = key_encoded_len(c->made);
-	uint8_t *plain = malloc(len);
+	size_t len = key_encoded_len(c->made), sealed_len = len + SEAL_RECORD_OVERHEAD;
+	uint8_t *sealed = malloc(sealed_len), *plain = malloc(len);
 	struct sink p;
 	enum rc rc;
 
-	if (!plain)
+	if (!plain || !sealed) {
+		free(plain);
+		free(sealed);
 		return E_NO_MEMORY;
+	}
 	p = sink_of(plain, len);
 	key_encode(&p, c->made);
 	INVARIANT(sink_ok(&p) && p.left == 0);
-	rc = seal_record(o->w, st, id, version, plain, len, rec, c->made->rec_tag);
+	rc = seal_record(o->w, st, id, version, plain, len, sealed, c->made->rec_tag);
 	mem_wipe(plain, len);
 	free(plain);
+	if (rc == RC_OK)
+		memcpy(rec, sealed, sealed_len);
+	free(sealed);
 	if (rc == RC_OK)
 		rc = seal_element(o->w, st, id, version, c->made->rec_tag, &c->plus);
 	if (rc != RC_OK)

@@ -11,6 +11,7 @@ from typing import Callable
 
 ANY_TEXT = "<any text>"
 ANYTHING = "<anything>"
+NULL_POINTER = "java.lang.NullPointerException"
 ILLEGAL_ARGUMENT = "java.lang.IllegalArgumentException"
 DENIED = "org.apache.hadoop.security.authorize.AuthorizationException"
 NOT_FOUND = "com.sun.jersey.api.NotFoundException"
@@ -54,6 +55,14 @@ def matches(wanted, found):
     if isinstance(wanted, list) and isinstance(found, list):
         return len(wanted) == len(found) and all(map(matches, wanted, found))
     return wanted == found
+
+
+def matches_answer(wanted, found):
+    """Of a page of the container only the status line and the authentication headers count."""
+    if wanted.get("body") == "<page>" and "error" not in found:
+        headers = {n: v for n, v in found["headers"].items() if n != "Content-Type"}
+        found = {**found, "body": "<page>", "headers": headers}
+    return matches(wanted, found)
 
 
 def remote(answer):
@@ -121,7 +130,7 @@ def _(exchange, answer):
 
 @difference("accept-ignored")
 def _(exchange, answer):
-    if remote(answer)[0] == WEB_APPLICATION and exchange.headers.get("Accept") == "text/xml":
+    if remote(answer)[0] == WEB_APPLICATION and exchange.headers.get("Accept") in ("text/xml", "text/html"):
         return {**answer, "status": 200, "reason": "OK", "body": ANYTHING}
     return None
 
@@ -149,10 +158,9 @@ def _(exchange, answer):
 @difference("bad-request-400")
 def _(exchange, answer):
     name, message = remote(answer)
-    null = name == "java.lang.NullPointerException" and (
-        not message or message.startswith(("Cannot invoke", "null value in entry")))
+    null = name == NULL_POINTER and message.startswith(("Cannot invoke", "null value in entry"))
     if answer.get("status") == 500 and (null or name in JSON_FAILURES):
-        return failure(answer, 400, name, ILLEGAL_ARGUMENT)
+        return failure(answer, 400, *JSON_FAILURES, NULL_POINTER, ILLEGAL_ARGUMENT)
     return None
 
 
@@ -163,7 +171,7 @@ def _(exchange, answer):
                          "create with a name twice", "create with an unknown member twice",
                          "create with an attribute twice", "roll with the material twice",
                          "decrypt with the name twice", "create with a NUL in the name"):
-        return failure(answer, 400, ILLEGAL_ARGUMENT, *JSON_FAILURES[:3])
+        return failure(answer, 400, *JSON_FAILURES, ILLEGAL_ARGUMENT)
     return None
 
 
@@ -205,4 +213,64 @@ def _(exchange, answer):
                                         "UncheckedExecutionException")):
         return {**answer, "body": {"RemoteException": {"message": ANY_TEXT, "exception": simple(name),
                                                        "javaClassName": name}}}
+    return None
+
+
+@difference("whole-numbers")
+def _(exchange, answer):
+    if exchange.name == "create from a fraction as length":
+        return {"status": 201, "reason": "Created", "headers": ANYTHING, "body": ANYTHING}
+    return None
+
+
+@difference("null-body-first")
+def _(exchange, answer):
+    if exchange.name == "roll with null without ROLLOVER":
+        return failure(answer, 400, NULL_POINTER)
+    return None
+
+
+@difference("no-host-json")
+def _(exchange, answer):
+    if exchange.name == "no Host header":
+        return {"status": 400, "reason": "Bad Request", "headers": ANYTHING, "body": ANYTHING}
+    return None
+
+
+@difference("every-iv-checked")
+def _(exchange, answer):
+    if exchange.name == "batch with 15 bytes of iv, current version":
+        return failure(answer, 500, "java.io.IOException")
+    return None
+
+
+@difference("reencrypt-same-key")
+def _(exchange, answer):
+    if exchange.name in ("batch with a version of another key", "re-encrypt with another name") and \
+            answer.get("status") == 200:
+        return failure(answer, 400, ILLEGAL_ARGUMENT)
+    return None
+
+
+@difference("no-log-level")
+def _(exchange, answer):
+    if exchange.name == "logLevel":
+        return {**answer, "status": 404, "reason": "Not Found", "body": ANYTHING}
+    return None
+
+
+# What is not offered yet. Such a request must be refused, not half done: anything but a refusal is a failure.
+NOT_YET = (
+    ("delegation tokens are not offered yet", lambda e: e.name.startswith("token")),
+    ("proxy users are not offered yet", lambda e: "doas=" in e.path.lower()),
+)
+
+
+def not_yet(exchange, found):
+    """Why this exchange cannot pass yet, if ours refused it; None otherwise."""
+    if not found.get("error", "").startswith("not asked") and found.get("status", 0) < 400:
+        return None
+    for reason, applies in NOT_YET:
+        if applies(exchange):
+            return reason
     return None

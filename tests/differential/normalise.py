@@ -145,6 +145,8 @@ class Normaliser:
 
     def value(self, exchange, value, path, label=True):
         if isinstance(value, dict):
+            if isinstance(value.get("created"), int):
+                value = {**value, "created": self.time(exchange, value.get("name"), value["created"])}
             return {k: self.member(exchange, k, v, f"{path}/{k}", label) for k, v in value.items()}
         if isinstance(value, list):
             if all(isinstance(v, str) for v in value):
@@ -159,8 +161,6 @@ class Normaliser:
     def member(self, exchange, name, value, path, label):
         if name in RANDOM_MEMBERS and isinstance(value, str):
             return self.random(exchange, value, path, label)
-        if name == "created" and isinstance(value, int):
-            return self.time(exchange, value)
         if name == "message" and isinstance(value, str):
             return self.message(value)
         if name == "urlString" and isinstance(value, str):
@@ -183,10 +183,11 @@ class Normaliser:
             return f"<{len(raw)} bytes>"
         return self.seen.setdefault(raw, f"<{len(raw)} bytes, first in '{exchange.name}' {path}>")
 
-    def time(self, exchange, value):
+    def time(self, exchange, name, value):
         if abs(value - time.time() * 1000) > HOUR:
             return f"<not a time of now> {value}"
-        return self.seen.setdefault(value, f"<time, first in '{exchange.name}'>")
+        # Two keys may well be created in the same millisecond.
+        return self.seen.setdefault((name, value), f"<time, first in '{exchange.name}'>")
 
     def long_array(self, exchange, value, path):
         short = [self.value(exchange, v, path, label=False) for v in value]

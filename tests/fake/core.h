@@ -80,6 +80,9 @@ void core_as_cookie(struct core *c, struct slice cookie);
 void core_groups(struct core *c, const char *a, const char *b);
 struct wire_cred core_cred(struct core *c);
 
+/* Sees every request as it is sent, when set. */
+extern void (*fake_tap)(uint32_t call, const void *p, size_t len);
+
 /* Starts a request; write it to c->out. */
 struct sink *core_req(struct core *c);
 /* Sends what was written. */

@@ -99,7 +99,7 @@ OPEN = [
     get("path: percent with wrong digits", "/key/a%zz/_metadata"),
     get("path: percent u", "/key/%u043a/_metadata"),
     get("path: encoded letters", "/key/%70%6c%61%69%6e/_metadata"),
-    get("path: encoded twice", "/key/a%252Fb/_metadata"),
+    get("path: encoded twice", "/key/a%252fb/_metadata"),
     get("path: encoded sub-resource", "/key/plain/%5Fmetadata"),
     get("path: encoded slash before a sub-resource", "/key/plain%2F_metadata"),
     get("path: encoded resource", "/%6Bey/plain/_metadata"),

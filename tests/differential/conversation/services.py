@@ -37,5 +37,4 @@ OPEN = [
     get("other version of the service", "/keys/names", at="/kms/v2"),
     get("service root by GET", "/"),
     get("servlet root by GET", "/", at="/kms"),
-    get("servlet root without slash", "", at="/kms"),
 ]

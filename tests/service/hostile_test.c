@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The other side at its worst: it rewrites pages while they are used, and makes any call with any bytes
+ * in any order. The harness checks that every answer is well formed; the sanitizers check the rest.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "service/seal.h"
+#include "tests/fake/core.h"
+#include "tests/test.h"
+
+#define M16 "000102030405060708090a0b0c0d0e0f"
+#define M16B "f0e1d2c3b4a5968778695a4b3c2d1e0f"
+
+static volatile bool stop;
+
+/* ---- request pages ---- */
+
+static uint8_t page[CALL_PAGE];
+static uint8_t variant[2][CALL_PAGE];
+static size_t page_len;
+static uint64_t rewrites;
+
+static void *rewrite_request(void *arg)
+{
+	unsigned v = 0;
+	size_t i;
+
+	(void)arg;
+	while (!stop) {
+		v ^= 1;
+		/* By whole pieces and byte by byte, from both ends: torn in every way. */
+		if (rewrites & 2)
+			memcpy(page, variant[v], page_len);
+		else
+			for (i = 0; i < page_len; i++)
+				((volatile uint8_t *)page)[rewrites & 4 ? i : page_len - 1 - i] =
+					variant[v][rewrites & 4 ? i : page_len - 1 - i];
+		rewrites++;
+	}
+	return NULL;
+}
+
+static size_t write_decrypt(struct core *c, uint8_t *to, const char *user, const char *version, const char *name)
+{
+	static const uint8_t zero[16];
+	struct wire_eek_req m;
+
+	core_as(c, user);
+	m = (struct wire_eek_req){ .cred = core_cred(c), .has_name = true, .name = slice_str(name),
+				   .version_name = slice_str(version), .iv = slice_of(zero, 16),
+				   .material = slice_of(zero, 16) };
+	wire_eek_req_put(core_req(c), &m);
+	memcpy(to, c->req, c->out.need);
+	return c->out.need;
+}
+
+TEST(a_request_that_changes_while_it_is_read_is_one_request)
+{
+	uint8_t plain[2][16];
+	struct wire_kv kv;
+	unsigned i, ok[2] = { 0 }, refused = 0;
+	struct core c;
+	pthread_t t;
+
+	core_ready(&c);
+	core_make(&c, "ka", M16);
+	core_make(&c, "kb", M16B);
+	EXPECT_INT(core_config(&c, "key.acl.ka.DECRYPT_EEK", "ann", "key.acl.kb.DECRYPT_EEK", "bob", NULL), E_OK);
+	page_len = write_decrypt(&c, variant[0], "ann", "ka@0", "ka");
+	EXPECT(write_decrypt(&c, variant[1], "bob", "kb@0", "kb") == page_len);
+	for (i = 0; i < 2; i++) {
+		EXPECT_INT(core_bytes(&c, CALL_DECRYPT, variant[i], page_len), E_OK);
+		EXPECT(wire_kv_next(&c.ans.body, &kv));
+		memcpy(plain[i], kv.material.p, 16);
+	}
+	memcpy(page, variant[0], page_len);
+	stop = false;
+	rewrites = 0;
+	EXPECT(pthread_create(&t, NULL, rewrite_request, NULL) == 0);
+	for (i = 0; i < 500000; i++) {
+		if (core_bytes(&c, CALL_DECRYPT, page, page_len) == E_OK) {
+			bool b = slice_is(c.ans.user, "bob");
+
+			/* Whoever it was: the key is his, and so is what comes out. */
+			EXPECT(b || slice_is(c.ans.user, "ann"));
+			EXPECT(wire_kv_next(&c.ans.body, &kv));
+			EXPECT(slice_is(kv.name, b ? "kb" : "ka"));
+			EXPECT_MEM(kv.material.p, plain[b], 16);
+			EXPECT(slice_is(c.ans.event[0].key, b ? "kb" : "ka"));
+			ok[b]++;
+		} else {
+			refused++;
+		}
+	}
+	stop = true;
+	pthread_join(t, NULL);
+	EXPECT(ok[0] + ok[1] + refused == 500000);
+	core_stop(&c);
+}
+
+/* ---- answer pages ---- */
+
+static uint8_t *answer;
+static size_t salt_at;
+
+static void *rewrite_answer(void *arg)
+{
+	(void)arg;
+	while (!stop)
+		memset(answer + salt_at, 0x77, SEAL_SALT);
+	return NULL;
+}
+
+static int sixteen(const void *a, const void *b)
+{
+	return memcmp(a, b, 16);
+}
+
+TEST(an_answer_that_is_rewritten_meanwhile_does_not_choose_the_seal)
+{
+	/*
+	 * Two records under one salt would be encrypted under one key: their beginnings, which are equal in
+	 * the clear, would be equal.
+	 */
+	enum { N = 20000 };
+	static uint8_t start[N][16];
+	struct core c;
+	pthread_t t;
+	size_t i;
+
+	core_ready(&c);
+	answer = c.rsp;
+	salt_at = sizeof(struct wire_ans_head) + 8 + 1 + 16 + 4 + 12;
+	stop = false;
+	EXPECT(pthread_create(&t, NULL, rewrite_answer, NULL) == 0);
+	for (i = 0; i < N; i++) {
+		EXPECT_INT(core_create(&c, "k", 0, NULL, M16), E_OK);
+		memcpy(start[i], c.staged.record.p + SEAL_RECORD_OVERHEAD, 16);
+		EXPECT_INT(core_abort(&c, 0, &c.staged.ticket, 1), E_OK);
+	}
+	stop = true;
+	pthread_join(t, NULL);
+	qsort(start, N, 16, sixteen);
+	for (i = 1; i < N; i++)
+		EXPECT(memcmp(start[i - 1], start[i], 16) != 0);
+	core_stop(&c);
+}
+
+/* ---- any call, any bytes, any order ---- */
+
+#define POOL 400
+static struct {
+	uint32_t call;
+	size_t len;
+	uint8_t *p;
+} pool[POOL];
+static size_t pooled;
+
+static void tap(uint32_t call, const void *p, size_t len)
+{
+	if (pooled == POOL || len > 8192)
+		return;
+	pool[pooled].call = call;
+	pool[pooled].len = len;
+	pool[pooled].p = malloc(len + 1);
+	memcpy(pool[pooled++].p, p, len);
+}
+
+static uint64_t rnd_state = 88172645463325252ull;
+static uint32_t rnd(uint32_t n)
+{
+	rnd_state ^= rnd_state << 13;
+	rnd_state ^= rnd_state >> 7;
+	rnd_state ^= rnd_state << 17;
+	return (uint32_t)((rnd_state >> 32) % n);
+}
+
+static size_t mutate(uint8_t *p, size_t len, size_t room)
+{
+	static const uint64_t odd[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x10000, 0x7fffffff, 0xffffffff, ~0ull };
+	uint32_t n = rnd(4);
+	size_t at, w;
+
+	while (n-- && len) {
+		at = rnd((uint32_t)len);
+		switch (rnd(6)) {
+		case 0:
+			p[at] ^= (uint8_t)(1 << rnd(8));
+			break;
+		case 1:
+			p[at] = (uint8_t)rnd(256);
+			break;
+		case 2:
+			w = 1u << rnd(4);
+			memcpy(p + at, &odd[rnd(ARRAY_LEN(odd))], w < len - at ? w : len - at);
+			break;
+		case 3:
+			len = at;
+			break;
+		case 4:
+			w = rnd(64);
+			if (len + w <= room) {
+				memmove(p + at + w, p + at, len - at);
+				len += w;
+			}
+			break;
+		case 5:
+			w = rnd((uint32_t)(len - at)) + 1;
+			memmove(p + at, p + at + w, len - at - w);
+			len -= w;
+			break;
+		}
+	}
+	return len;
+}
+
+/* One of everything, over a store that is alive. */
+static void fill_pool(struct fake_store *kept)
+{
+	static const uint8_t zero[16];
+	struct core c, d;
+	struct wire_batch_req b = { .name = slice_str("k"), .count = 2 };
+	struct wire_names_req n = { .count = 1 };
+	struct wire_item item = { .version_name = slice_str("k@0"), .iv = slice_of(zero, 16),
+				  .material = slice_of(zero, 16) };
+	struct wire_acl_req a = { .op = OP_DECRYPT_EEK, .key = slice_str("k") };
+	struct wire_create_req imp = { .name = slice_str("imp"), .length = 128, .materials = 1 };
+	uint8_t one[18] = { 16 };
+	struct wire_status st;
+	uint64_t epoch = 0;
+	enum wire_call call;
+
+	fake_tap = tap;
+	core_ready(&c);
+	core_make(&c, "k", M16);
+	core_make(&c, "k2", NULL);
+	EXPECT_INT(core_create_attr(&c, "k3", "key.acl.name", "k"), E_OK);
+	core_commit(&c);
+	EXPECT_INT(core_roll(&c, "k", M16B), E_OK);
+	core_commit(&c);
+	EXPECT_INT(core_name(&c, CALL_DELETE, "k2"), E_OK);
+	core_commit(&c);
+	for (call = CALL_AUTH; call <= CALL_GENERATE; call++)
+		if (call != CALL_CREATE && call != CALL_IMPORT && call != CALL_ROLL && call != CALL_METADATAS &&
+		    call != CALL_DELETE)
+			EXPECT_INT(core_name(&c, call, call == CALL_VERSION_GET ? "k@0" : "k"), E_OK);
+	EXPECT_INT(core_eek(&c, CALL_DECRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
+	EXPECT_INT(core_eek(&c, CALL_REENCRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
+	b.cred = n.cred = a.cred = imp.cred = core_cred(&c);
+	imp.cipher = imp.description = slice_str("");
+	imp.material = cur_of(one, 18);
+	wire_batch_req_put(core_req(&c), &b);
+	wire_item_put(&c.out, &item);
+	wire_item_put(&c.out, &item);
+	EXPECT_INT(core_send(&c, CALL_REENCRYPT_BATCH), E_OK);
+	wire_names_req_put(core_req(&c), &n);
+	sink_str16(&c.out, slice_str("k"));
+	EXPECT_INT(core_send(&c, CALL_METADATAS), E_OK);
+	wire_acl_req_put(core_req(&c), &a);
+	EXPECT_INT(core_send(&c, CALL_ACL_CHECK), E_OK);
+	wire_create_req_put(core_req(&c), &imp);
+	EXPECT_INT(core_send(&c, CALL_IMPORT), E_OK);
+	EXPECT_INT(core_abort(&c, 0, (const uint64_t[]){ 6, 7 }, 2), E_OK);
+	EXPECT_INT(core_head(&c, NULL, 0, &epoch), E_OK);
+	EXPECT_INT(core_commit_epoch(&c, epoch), E_OK);
+	EXPECT_INT(core_status(&c, &st), E_OK);
+	fake_store_copy(kept, &c.store);
+	core_start(&d, 0x11);
+	EXPECT_INT(core_store_open(&d, kept), E_OK);
+	core_stop(&d);
+	core_req(&c);
+	EXPECT_INT(core_send(&c, CALL_HELLO), E_OK);
+	core_req(&c);
+	EXPECT_INT(core_send(&c, CALL_RECOVER_BEGIN), E_STATE);
+	core_stop(&c);
+	fake_tap = NULL;
+}
+
+TEST(any_calls_in_any_order_get_well_formed_answers)
+{
+	static uint8_t msg[16384];
+	unsigned seen[CALL_COUNT][2] = { 0 };
+	struct fake_store kept;
+	struct core c;
+	uint32_t i, j, round;
+
+	fill_pool(&kept);
+	EXPECT(pooled > 30);
+	for (round = 0; round < 60; round++) {
+		core_start(&c, 0x11);
+		if (round % 3 == 1)
+			EXPECT_INT(core_config_list(&c, core_open_acls), E_OK);
+		if (round % 3 == 2) {
+			EXPECT_INT(core_config_list(&c, core_open_acls), E_OK);
+			EXPECT_INT(core_store_open(&c, &kept), E_OK);
+		}
+		for (i = 0; i < 4000; i++) {
+			uint32_t k = rnd((uint32_t)pooled), call = pool[k].call;
+			size_t len = pool[k].len;
+
+			c.room = rnd(4) ? CALL_PAGE : CALL_LARGE_LEN;
+			if (rnd(50) == 0) {
+				len = rnd(300);
+				for (j = 0; j < len; j++)
+					msg[j] = (uint8_t)rnd(256);
+				call = rnd(CALL_COUNT + 3);
+			} else {
+				memcpy(msg, pool[k].p, len);
+				if (rnd(3))
+					len = mutate(msg, len, sizeof(msg));
+				if (rnd(20) == 0)
+					call = rnd(CALL_COUNT + 3);
+				/* Commits that fit: the epoch is in the status, tickets are low. */
+				if ((call == CALL_COMMIT || call == CALL_HEAD || call == CALL_ABORT) && len >= 8 && rnd(2)) {
+					uint64_t epoch = 1 + rnd(40);
+
+					memcpy(msg, &epoch, 8);
+					if (len >= 20) {
+						uint64_t ticket = 1 + rnd(400);
+
+						memcpy(msg + 12, &ticket, 8);
+					}
+				}
+			}
+			if (call == CALL_CONFIG && rnd(4))
+				continue;
+			core_bytes(&c, call, msg, len) == E_OK ? (void)0 : (void)0;
+			if (call < CALL_COUNT)
+				seen[call][c.err == E_OK]++;
+			if (rnd(64) == 0)
+				svc_time(c.svc, (uint64_t)rnd(UINT32_MAX) << rnd(32));
+			if (rnd(64) == 0)
+				fake_mono += rnd(100000);
+			if (rnd(500) == 0)
+				fake_entropy_broken = !fake_entropy_broken;
+		}
+		fake_entropy_broken = false;
+		core_stop(&c);
+	}
+	for (i = 1; i < CALL_COUNT; i++) {
+		EXPECT(seen[i][0] > 0);	/* refused at times, */
+		if (i != CALL_RECOVER_FINISH && i != CALL_SLOT_RECOVERY)	/* granted at others, but these need a key */
+			EXPECT(seen[i][1] > 0);
+	}
+	fake_store_free(&kept);
+	while (pooled)
+		free(pool[--pooled].p);
+}
+
+TEST(what_is_no_call_gets_no_answer)
+{
+	uint8_t small[CALL_PAGE];
+	struct core c;
+	uint32_t len = 77;
+
+	core_ready(&c);
+	EXPECT_INT(core_bytes(&c, 0, "", 0), E_BAD_MESSAGE);
+	EXPECT_INT(core_bytes(&c, CALL_COUNT, "", 0), E_BAD_MESSAGE);
+	EXPECT_INT(core_bytes(&c, UINT32_MAX, "", 0), E_BAD_MESSAGE);
+	EXPECT_INT(core_bytes(&c, CALL_HELLO, c.req, CALL_LARGE_LEN + 1), E_BAD_MESSAGE);
+	EXPECT_INT(svc_call(c.svc, c.w, CALL_HELLO, shared_of("", 0), small, sizeof(small) - 1, &len), E_BAD_MESSAGE);
+	EXPECT_INT(len, 0);
+	EXPECT_INT(core_bytes(&c, CALL_HELLO, c.req, CALL_LARGE_LEN), E_BAD_MESSAGE);	/* it has no body */
+	core_stop(&c);
+}
