@@ -144,6 +144,7 @@ int main(void)
 	uint32_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);	/* keys do not outlive who serves them */
+	sandbox_heap();
 	if (sandbox_early() != RC_OK)
 		stop("cannot give up core dumps and privileges");
 	signal(SIGSEGV, on_fault);

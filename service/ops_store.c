@@ -208,8 +208,10 @@ static enum wire_err open_record(struct op *o, const uint8_t *id, struct slice r
 		return E_RECORD_AHEAD;
 	if (key_decode(cur_of(plain, len), out) != RC_OK)
 		return E_RECORD;
-	if (seal_record_id(o->w, st, key_name(*out), own) != RC_OK || !ct_equal(own, id, sizeof(own)) ||
-	    seal_element(o->w, st, id, version, tag, &element) != RC_OK) {
+	(*out)->rec_born = seal_record_born(id);
+	if ((*out)->rec_born > version ||
+	    seal_record_id(o->w, st, key_name(*out), (*out)->rec_born, own) != RC_OK ||
+	    !ct_equal(own, id, sizeof(own)) || seal_element(o->w, st, id, version, tag, &element) != RC_OK) {
 		key_free(*out);
 		return E_RECORD;
 	}
@@ -267,7 +269,7 @@ static enum wire_err load_add(struct op *o, struct load *l)
 			uint8_t id[WIRE_ID_LEN] = { 0 };
 
 			e = E_RECORD_TWICE;
-			if (seal_record_id(o->w, &s->store, key_name(k), id) == RC_OK)
+			if (seal_record_id(o->w, &s->store, key_name(k), k->rec_born, id) == RC_OK)
 				e = name_record(o, id, e);
 			break;
 		}

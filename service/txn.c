@@ -126,8 +126,10 @@ static enum wire_err put_staged(struct op *o, struct change *c, const struct key
 	uint8_t id[WIRE_ID_LEN], *rec;
 	enum wire_err e = E_OK;
 
-	if (seal_record_id(o->w, &o->s->store, c->name, id) != RC_OK)
+	if (seal_record_id(o->w, &o->s->store, c->name, old ? old->rec_born : version, id) != RC_OK)
 		return E_INTERNAL;
+	if (c->made)
+		c->made->rec_born = seal_record_born(id);
 	if (old && seal_element(o->w, &o->s->store, id, old->rec_version, old->rec_tag, &c->minus) != RC_OK)
 		return E_INTERNAL;
 	sink_le64(&o->out, c->ticket);
