@@ -466,7 +466,8 @@ static void merge_keys(struct config *c)
 	size_t i, n = 0;
 	unsigned op;
 
-	qsort(c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
+	if (c->nkeys)
+		qsort(c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
 	for (i = 0; i < c->nkeys; i++) {
 		if (n == 0 || !slice_eq(c->keys[n - 1].name, c->keys[i].name)) {
 			c->keys[n++] = c->keys[i];
