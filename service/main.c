@@ -97,8 +97,16 @@ static void *map_areas(int fd, int prot, uint32_t lanes)
 	return p;
 }
 
+/*
+ * Passed by every thread twice: when all have started, and when all are locked in. The filter reaches every
+ * thread at once, and one that is still starting makes calls that are not in it.
+ */
+static pthread_barrier_t all_here;
+
 static void *lane_thread(void *arg)
 {
+	pthread_barrier_wait(&all_here);
+	pthread_barrier_wait(&all_here);
 	lane_run(arg);
 }
 
@@ -117,6 +125,7 @@ static void start_lanes(struct lane *lanes, const struct boot_msg *b)
 	pthread_t t;
 	uint32_t i;
 
+	pthread_barrier_init(&all_here, NULL, b->lanes);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
 	for (i = 0; i + 1 < b->lanes; i++) {
@@ -168,7 +177,9 @@ int main(void)
 			stop("no memory");
 	}
 	start_lanes(lanes, &b);
+	pthread_barrier_wait(&all_here);
 	if (sandbox_filter() != RC_OK)
 		stop("the kernel refuses the system-call filter");
+	pthread_barrier_wait(&all_here);
 	lane_run(&lanes[b.lanes - 1]);
 }
