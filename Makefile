@@ -1,11 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
-# The front door. `make help` lists what there is.
+# The front door: what a newcomer types. Each goal installs the packages it needs (tools/deps) and
+# hands over to CMake or to a script in tools/; there is no build logic here.
 BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+DATA = run-data
+ARGS =
+SECONDS = 60
+T =
 
-.PHONY: help build
+# Build quietly: cmake speaks only when it fails, ninja shows one moving line.
+configure = log=$$(mktemp) && { cmake -S . -B $(1) -G Ninja $(2) >"$$log" 2>&1 || { cat "$$log"; rm -f "$$log"; exit 1; }; } && rm -f "$$log"
+sanitize = -DSAN=ON -DCMAKE_C_COMPILER=clang
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help run build test check bench fuzz fmt tcb install uninstall clean
 help:
-	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@sed -n 's/^## //p' Makefile
 
-# make build        only build
+## make run          install what is missing, build, serve on http://127.0.0.1:9600/kms
+##                   (ARGS="--listen 127.0.0.1:9700" and the like go to the server; DATA=directory)
+run:
+	@tools/deps build
+	@$(call configure,$(BUILD)) && ninja --quiet -C $(BUILD) svsm-kms svsm-kms-service
+	@exec $(BUILD)/svsm-kms serve --data $(DATA) $(ARGS)
+
+## make build        build everything, run nothing
 build:
-	@cmake -S . -B $(BUILD) -G Ninja > /dev/null && ninja -C $(BUILD)
+	@tools/deps build
+	@$(call configure,$(BUILD)) && ninja -C $(BUILD)
+
+## make test         install what is missing, build, run every test; the last line counts them
+test:
+	@tools/deps build test java
+	@SVSM_BUILD=$(BUILD) tests/run $(ARGS)
+
+## make check        the quick one: both compilers, unit tests under sanitizers, corpora, source checks
+check:
+	@tools/deps build test
+	@SVSM_BUILD=$(BUILD) tests/run --quick $(ARGS)
+
+## make bench        measure, side by side with what the numbers are compared to
+bench:
+	@test -x tools/bench || { echo "make bench: there is no tools/bench in this tree"; exit 1; }
+	@tools/deps build bench java
+	@$(call configure,$(BUILD)) && ninja --quiet -C $(BUILD)
+	@SVSM_BUILD=$(BUILD) tools/bench $(ARGS)
+
+## make fuzz T=name  fuzz one parser for SECONDS=60 (T=all: each in turn; without T: list them)
+fuzz:
+	@tools/deps build test
+	@tools/fuzz "$(T)" "$(SECONDS)"
+
+## make fmt          put the lines you changed into the project's format
+fmt:
+	@tools/deps test
+	@tools/check-format --fix
+
+## make tcb          count the trusted source lines
+tcb:
+	@tools/tcb
+
+## make install      PREFIX=/usr/local, DESTDIR= for packagers
+install: build
+	@tools/install "$(BUILD)" "$(DESTDIR)$(PREFIX)"
+
+## make uninstall    remove what `make install` put there
+uninstall:
+	@tools/install --remove "$(DESTDIR)$(PREFIX)"
+
+## make clean        remove all build directories (never your data)
+clean:
+	@rm -rf $(BUILD) build-san build-fuzz

@@ -55,7 +55,7 @@ MUST_CHECK static inline bool slice_starts(struct slice a, const char *s)
 {
 	size_t n = strlen(s);
 
-	return a.len >= n && memcmp(a.p, s, n) == 0;
+	return a.len >= n && (n == 0 || memcmp(a.p, s, n) == 0);
 }
 
 /* The one place where a cursor moves. */
@@ -115,7 +115,8 @@ MUST_CHECK static inline bool cur_copy(struct cursor *c, void *out, size_t n)
 
 	if (!cur_take(c, n, &p))
 		return false;
-	memcpy(out, p, n);
+	if (n)
+		memcpy(out, p, n);
 	return true;
 }
 
@@ -159,7 +160,9 @@ struct sink {
 
 static inline struct sink sink_of(void *p, size_t len)
 {
-	return (struct sink){ .at = p, .left = len, .need = 0 };
+	static uint8_t nothing;
+
+	return (struct sink){ .at = p ? p : &nothing, .left = p ? len : 0, .need = 0 };
 }
 
 MUST_CHECK static inline bool sink_ok(const struct sink *s)
@@ -214,8 +217,9 @@ static inline void sink_le64(struct sink *s, uint64_t v)
 /* Fails the sink when the text is longer than a str16 can say. */
 static inline void sink_str16(struct sink *s, struct slice v)
 {
-	if (v.len > UINT16_MAX) {
+	if (v.len > UINT16_MAX) {	/* no larger buffer will help */
 		s->left = SIZE_MAX;
+		s->need = SIZE_MAX;
 		return;
 	}
 	sink_le16(s, (uint16_t)v.len);

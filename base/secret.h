@@ -13,7 +13,8 @@
 /* The store must happen even when the compiler sees no reader. */
 static inline void mem_wipe(void *p, size_t n)
 {
-	memset(p, 0, n);
+	if (n)
+		memset(p, 0, n);
 	__asm__ volatile("" : : "r"(p) : "memory");
 }
 

@@ -18,7 +18,9 @@ struct shared {
 
 static inline struct shared shared_of(const volatile void *p, size_t len)
 {
-	return (struct shared){ .at = p, .left = len };
+	static const uint8_t nothing;
+
+	return (struct shared){ .at = p ? p : &nothing, .left = p ? len : 0 };
 }
 
 /*
@@ -32,7 +34,7 @@ MUST_CHECK static inline bool shared_copy(struct shared *s, void *out, size_t n)
 
 	if (n > s->left)
 		return false;
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)	/* whose checks see no assembly */
 	__asm__ volatile("rep movsb"
 			 : "+D"(out), "+S"(from), "+c"(count)
 			 :

@@ -350,7 +350,8 @@ bool channel_submit(struct channel_lane *l, int slot, enum wire_call call, size_
 	INVARIANT(slot >= 0 && slot < (int)CALL_SLOTS && l->taken[slot] && len <= channel_room(slot));
 	if (l->tail - l->flushed >= CALL_RING)
 		return false;
-	REQ_CTL(l)->ring[at] = (struct call_sub){ .call = (uint16_t)call, .slot = (uint16_t)slot, .len = (uint32_t)len };
+	REQ_CTL(l)->ring[at] =
+		(struct call_sub){ .call = (uint16_t)call, .slot = (uint16_t)slot, .len = (uint32_t)len };
 	l->ring_slot[at] = (uint16_t)slot;
 	l->tail++;
 	return true;

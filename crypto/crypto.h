@@ -107,4 +107,10 @@ enum rc crypto_unwrap(struct crypto *c, struct slice private_der, struct slice i
 /* *len: room on entry, bytes written on return. */
 enum rc crypto_wrap_keypair(uint8_t *private_der, size_t *private_len, uint8_t *public_der, size_t *public_len);
 
+/*
+ * The private key of an unencrypted PEM text as DER, for crypto_unwrap(). Not used by the service. *len:
+ * room on entry. RC_BAD_INPUT: no such key in it.
+ */
+enum rc crypto_pem_private(struct slice pem, uint8_t *der, size_t *len);
+
 #endif

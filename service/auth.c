@@ -8,6 +8,7 @@
 #include "service/state.h"
 
 #define TYPE "simple-dt"
+#define NEVER UINT64_MAX	/* e=-1 */
 #define SIG_LEN 44	/* Base64 of 32 bytes, padded */
 
 void signer_init(struct signer *s)
@@ -124,65 +125,53 @@ MUST_CHECK static bool decimal(struct slice v, uint64_t *out)
 	return true;
 }
 
-/* What may stand in a token and in an audit line. */
-MUST_CHECK static bool user_valid(struct slice u)
+/*
+ * key=value pairs joined by '&', as other servers that share the secret may write them: in any order,
+ * of a repeated one the last counts, unknown ones mean nothing. e=-1 is a token that does not expire.
+ */
+static enum wire_note token_parse(struct slice text, struct token *t)
 {
-	size_t i;
-
-	if (u.len == 0 || u.len > WIRE_USER_MAX)
-		return false;
-	for (i = 0; i < u.len; i++)
-		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
-			return false;
-	return true;
-}
-
-/* key=value pairs joined by '&'; unknown or doubled keys are refused: only we write tokens. */
-MUST_CHECK static bool token_parse(struct slice text, struct token *t)
-{
-	unsigned seen = 0;
+	bool has_expiry = false;
 
 	memset(t, 0, sizeof(*t));
 	while (text.len) {
 		const uint8_t *amp = memchr(text.p, '&', text.len);
 		size_t n = amp ? (size_t)(amp - text.p) : text.len;
+		const uint8_t *eq = n ? memchr(text.p, '=', n) : NULL;
 		struct slice v;
-		unsigned bit;
 
-		if (n < 3 || text.p[1] != '=')
-			return false;
-		v = slice_of(text.p + 2, n - 2);
-		bit = 1u << (text.p[0] & 31);
-		if (seen & bit)
-			return false;
-		seen |= bit;
-		switch (text.p[0]) {
-		case 'u':
-			t->user = v;
-			break;
-		case 'p':
-			t->principal = v;
-			break;
-		case 't':
-			t->type = v;
-			break;
-		case 'e':
-			if (!decimal(v, &t->expires))
-				return false;
-			break;
-		case 'i':
-			t->has_inactive = true;
-			if (!decimal(v, &t->inactive))
-				return false;
-			break;
-		default:
-			return false;
-		}
+		if (!eq)
+			return NOTE_TOKEN;
+		v = slice_of(eq + 1, (size_t)(text.p + n - eq - 1));
+		if (eq - text.p == 1)
+			switch (text.p[0]) {
+			case 'u':
+				t->user = v;
+				break;
+			case 'p':
+				t->principal = v;
+				break;
+			case 't':
+				t->type = v;
+				break;
+			case 'e':
+				has_expiry = true;
+				t->expires = NEVER;
+				if (!slice_is(v, "-1") && !decimal(v, &t->expires))
+					return NOTE_TOKEN;
+				break;
+			case 'i':
+				t->has_inactive = !slice_is(v, "-1");
+				if (t->has_inactive && !decimal(v, &t->inactive))
+					return NOTE_TOKEN;
+				break;
+			default:
+				break;
+			}
 		text.p += n + (amp != NULL);
 		text.len -= n + (amp != NULL);
 	}
-	/* Whoever shares the secret may have signed any name: it has to be one that we would sign. */
-	return user_valid(t->user) && user_valid(t->principal) && t->type.len && (seen & 1u << ('e' & 31));
+	return t->user.p && t->principal.p && t->type.p && has_expiry ? NOTE_NONE : NOTE_TOKEN_MISSING;
 }
 
 MUST_CHECK static bool split_signature(struct slice cookie, struct slice *text, struct slice *sig)
@@ -198,11 +187,25 @@ MUST_CHECK static bool split_signature(struct slice cookie, struct slice *text, 
 	return false;
 }
 
+/* What may stand in a token and in an audit line. */
+MUST_CHECK static bool user_valid(struct slice u)
+{
+	size_t i;
+
+	if (u.len == 0 || u.len > WIRE_USER_MAX)
+		return false;
+	for (i = 0; i < u.len; i++)
+		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
+			return false;
+	return true;
+}
+
 static enum wire_note cookie_check(struct op *o, struct slice cookie, const struct crypto_mac_key *cur,
 				   const struct crypto_mac_key *old, struct token *t)
 {
 	struct slice text, sig;
 	char expect[SIG_LEN];
+	enum wire_note note;
 	bool good;
 
 	if (cookie.len == 0)
@@ -216,8 +219,12 @@ static enum wire_note cookie_check(struct op *o, struct slice cookie, const stru
 		good = sign(o->w, MAC_SIGN_OLD, old, text, expect) == RC_OK && ct_equal(expect, sig.p, SIG_LEN);
 	if (!good)
 		return NOTE_SIGNATURE;
-	if (!token_parse(text, t))
-		return NOTE_TOKEN;
+	note = token_parse(text, t);
+	/* Whoever shares the secret may have signed any name: it has to be one that we would sign. */
+	if (note == NOTE_NONE && (!user_valid(t->user) || !user_valid(t->principal)))
+		note = NOTE_TOKEN;
+	if (note != NOTE_NONE)
+		return note;
 	if (!slice_is(t->type, TYPE))
 		return NOTE_TYPE;
 	if (o->now > t->expires || (t->has_inactive && o->now > t->inactive))
@@ -226,19 +233,22 @@ static enum wire_note cookie_check(struct op *o, struct slice cookie, const stru
 }
 
 /* expires: of the token to write; idle: its inactivity deadline or 0. */
-static enum wire_err cookie_issue(struct op *o, const struct crypto_mac_key *k, struct slice user, uint64_t expires,
-				  uint64_t idle)
+static enum wire_err cookie_issue(struct op *o, const struct crypto_mac_key *k, struct slice user,
+				  struct slice principal, uint64_t expires, uint64_t idle)
 {
-	int n, m = 0, u = (int)user.len;
+	int n, m = 0;
 	char *c = o->w->cookie;
 
-	n = snprintf(c, sizeof(o->w->cookie), "u=%.*s&p=%.*s&t=" TYPE, u, (const char *)user.p, u,
-		     (const char *)user.p);
+	n = snprintf(c, sizeof(o->w->cookie), "u=%.*s&p=%.*s&t=" TYPE, (int)user.len, (const char *)user.p,
+		     (int)principal.len, (const char *)principal.p);
 	INVARIANT(n > 0 && (size_t)n < sizeof(o->w->cookie) - 128);
 	if (idle)
 		m = snprintf(c + n, 64, "&i=%llu", (unsigned long long)idle);
 	n += m;
-	n += snprintf(c + n, 64, "&e=%llu", (unsigned long long)expires);
+	if (expires == NEVER)
+		n += snprintf(c + n, 64, "&e=-1");
+	else
+		n += snprintf(c + n, 64, "&e=%llu", (unsigned long long)expires);
 	memcpy(c + n, "&s=", 3);
 	if (sign(o->w, MAC_SIGN, k, slice_of(c, (size_t)n), c + n + 3) != RC_OK)
 		return E_INTERNAL;
@@ -258,14 +268,14 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 		if (note == NOTE_NONE) {
 			o->user = t.user;
 			if (cfg->inactive_ms)
-				return cookie_issue(o, cur, t.user, t.expires, o->now + cfg->inactive_ms);
+				return cookie_issue(o, cur, t.user, t.principal, t.expires, o->now + cfg->inactive_ms);
 			return E_OK;
 		}
 	}
 	if (cred->has_user && cred->user.len) {
 		if (user_valid(cred->user)) {
 			o->user = cred->user;
-			return cookie_issue(o, cur, cred->user, o->now + cfg->validity_ms, 0);
+			return cookie_issue(o, cur, cred->user, cred->user, o->now + cfg->validity_ms, 0);
 		}
 		note = NOTE_USER;
 	}

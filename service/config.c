@@ -44,6 +44,42 @@ static int slice_sort(const void *a, const void *b)
 	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
 }
 
+/*
+ * Heapsort. The C library's qsort() may ask the kernel how much memory there is, by a system call that
+ * the sandbox does not allow.
+ */
+static void sort(void *base, size_t count, size_t size, int (*cmp)(const void *, const void *))
+{
+	uint8_t *a = base;
+	size_t start = count / 2, end = count, root, child, i;
+
+	while (end > 1) {
+		if (start > 0) {
+			start--;
+		} else {
+			end--;
+			for (i = 0; i < size; i++) {
+				uint8_t t = a[i];
+
+				a[i] = a[end * size + i];
+				a[end * size + i] = t;
+			}
+		}
+		for (root = start; (child = 2 * root + 1) < end; root = child) {
+			if (child + 1 < end && cmp(a + child * size, a + (child + 1) * size) < 0)
+				child++;
+			if (cmp(a + root * size, a + child * size) >= 0)
+				break;
+			for (i = 0; i < size; i++) {
+				uint8_t t = a[root * size + i];
+
+				a[root * size + i] = a[child * size + i];
+				a[child * size + i] = t;
+			}
+		}
+	}
+}
+
 MUST_CHECK static bool in_list(const struct slice *list, uint32_t n, struct slice what)
 {
 	uint32_t lo = 0, hi = n;
@@ -109,7 +145,7 @@ static enum rc comma_list(struct parse *p, struct slice text, struct slice **out
 		if (one.len)
 			list[n++] = one;
 	}
-	qsort(list, n, sizeof(*list), slice_sort);
+	sort(list, n, sizeof(*list), slice_sort);
 	*out = list;
 	*count = n;
 	return RC_OK;
@@ -283,30 +319,30 @@ static enum rc v_memory(struct parse *p, struct slice v)
 	return number(v, UINT64_MAX, &p->c->memory_max) ? RC_OK : bad(p, "must be a number of bytes");
 }
 
-static int user_cmp(const void *a, const void *b)
+static int user_find(const void *a, const void *b)
 {
 	return slice_cmp(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
 }
 
-/* Equal names in the order they were given: qsort() promises none of its own. */
-static int by_place(struct slice a, struct slice b)
+/* Equal names stay in the order of the message, which is that of their addresses. */
+static int in_order(struct slice a, struct slice b)
 {
-	return a.p < b.p ? -1 : a.p > b.p;
+	int d = slice_cmp(a, b);
+
+	return d ? d : (a.p > b.p) - (a.p < b.p);
 }
 
 static int user_sort(const void *a, const void *b)
 {
-	int d = user_cmp(a, b);
-
-	return d ? d : by_place(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
+	return in_order(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
 }
 
-/* Of several entries for one user the last counts. */
+/* Of a user named twice the last entry counts. */
 static void merge_users(struct config *c)
 {
 	size_t i, n = 0;
 
-	qsort(c->users, c->nusers, sizeof(*c->users), user_sort);
+	sort(c->users, c->nusers, sizeof(*c->users), user_sort);
 	for (i = 0; i < c->nusers; i++) {
 		if (n && slice_eq(c->users[n - 1].user, c->users[i].user))
 			n--;
@@ -448,26 +484,23 @@ static enum rc property(struct parse *p, struct slice name, struct slice v)
 	return RC_OK;
 }
 
-static int key_acl_cmp(const void *a, const void *b)
+static int key_acl_find(const void *a, const void *b)
 {
 	return slice_cmp(((const struct key_acl *)a)->name, ((const struct key_acl *)b)->name);
 }
 
 static int key_acl_sort(const void *a, const void *b)
 {
-	int d = key_acl_cmp(a, b);
-
-	return d ? d : by_place(((const struct key_acl *)a)->name, ((const struct key_acl *)b)->name);
+	return in_order(((const struct key_acl *)a)->name, ((const struct key_acl *)b)->name);
 }
 
-/* One entry a property came in; entries of one name become one, the later property of two counts. */
+/* One entry a property came in; entries of one name become one. */
 static void merge_keys(struct config *c)
 {
 	size_t i, n = 0;
 	unsigned op;
 
-	if (c->nkeys)
-		qsort(c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
+	sort(c->keys, c->nkeys, sizeof(*c->keys), key_acl_sort);
 	for (i = 0; i < c->nkeys; i++) {
 		if (n == 0 || !slice_eq(c->keys[n - 1].name, c->keys[i].name)) {
 			c->keys[n++] = c->keys[i];
@@ -557,7 +590,7 @@ const struct user_groups *config_user(const struct config *c, struct slice user)
 
 	if (c->nusers == 0)
 		return NULL;
-	return bsearch(&want, c->users, c->nusers, sizeof(*c->users), user_cmp);
+	return bsearch(&want, c->users, c->nusers, sizeof(*c->users), user_find);
 }
 
 const struct key_acl *config_key_acl(const struct config *c, struct slice name)
@@ -566,5 +599,5 @@ const struct key_acl *config_key_acl(const struct config *c, struct slice name)
 
 	if (c->nkeys == 0)
 		return NULL;
-	return bsearch(&want, c->keys, c->nkeys, sizeof(*c->keys), key_acl_cmp);
+	return bsearch(&want, c->keys, c->nkeys, sizeof(*c->keys), key_acl_find);
 }

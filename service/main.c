@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -97,16 +98,11 @@ static void *map_areas(int fd, int prot, uint32_t lanes)
 	return p;
 }
 
-/*
- * Passed by every thread twice: when all have started, and when all are locked in. The filter reaches every
- * thread at once, and one that is still starting makes calls that are not in it.
- */
-static pthread_barrier_t all_here;
+static atomic_uint started;
 
 static void *lane_thread(void *arg)
 {
-	pthread_barrier_wait(&all_here);
-	pthread_barrier_wait(&all_here);
+	atomic_fetch_add(&started, 1);
 	lane_run(arg);
 }
 
@@ -125,7 +121,6 @@ static void start_lanes(struct lane *lanes, const struct boot_msg *b)
 	pthread_t t;
 	uint32_t i;
 
-	pthread_barrier_init(&all_here, NULL, b->lanes);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
 	for (i = 0; i + 1 < b->lanes; i++) {
@@ -134,6 +129,9 @@ static void start_lanes(struct lane *lanes, const struct boot_msg *b)
 		if (b->pin)
 			pin_thread(t, i);
 	}
+	/* A thread makes system calls of its own before its first line; the filter must not catch it there. */
+	while (atomic_load(&started) + 1 < b->lanes)
+		sched_yield();
 }
 
 int main(void)
@@ -146,16 +144,18 @@ int main(void)
 	uint32_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);	/* keys do not outlive who serves them */
+	sandbox_heap();
 	if (sandbox_early() != RC_OK)
 		stop("cannot give up core dumps and privileges");
 	signal(SIGSEGV, on_fault);
 	signal(SIGBUS, on_fault);
 	signal(SIGILL, on_fault);
 	signal(SIGFPE, on_fault);
-	opt.memory_locked = sandbox_lock_memory();
 	read_boot(&b);
 	req = map_areas(BOOT_FD_REQ, PROT_READ, b.lanes);
 	rsp = map_areas(BOOT_FD_RSP, PROT_READ | PROT_WRITE, b.lanes);
+	/* Behind the lanes: a limit that is too low for them must cost the lock, not the start. */
+	opt.memory_locked = sandbox_lock_memory();
 	if (crypto_start() != RC_OK)
 		stop("libcrypto does not start");
 	if (entropy_init(&entropy) != RC_OK)
@@ -177,9 +177,7 @@ int main(void)
 			stop("no memory");
 	}
 	start_lanes(lanes, &b);
-	pthread_barrier_wait(&all_here);
 	if (sandbox_filter() != RC_OK)
 		stop("the kernel refuses the system-call filter");
-	pthread_barrier_wait(&all_here);
 	lane_run(&lanes[b.lanes - 1]);
 }

@@ -82,8 +82,11 @@ enum wire_err op_generate(struct op *o)
 	return e;
 }
 
-/* The key a version name belongs to; an error when there is no such version, or it is not of `name`. */
-static enum wire_err find_version(struct op *o, struct slice version_name, const struct slice *name,
+/*
+ * The key a version name belongs to; an error when there is no such version, or it is not of `name`. strict:
+ * also with key authorization off, where Hadoop would re-encrypt under another key than the version's.
+ */
+static enum wire_err find_version(struct op *o, struct slice version_name, const struct slice *name, bool strict,
 				  const struct key **k, uint32_t *number)
 {
 	struct slice base;
@@ -93,7 +96,7 @@ static enum wire_err find_version(struct op *o, struct slice version_name, const
 		op_arg(o, version_name);
 		return o->cfg->key_authorization ? E_VERSION_NOT_FOUND : E_VERSION_NOT_FOUND_NOAUTH;
 	}
-	if (o->cfg->key_authorization && (!name || !slice_eq(base, *name))) {
+	if ((strict || o->cfg->key_authorization) && (!name || !slice_eq(base, *name))) {
 		op_arg(o, version_name);
 		return E_VERSION_MISMATCH;
 	}
@@ -117,7 +120,7 @@ static enum wire_err begin_eek(struct op *o, enum wire_op what, enum acl_type ac
 	name = m->has_name ? &m->name : NULL;
 	e = rights_op(o, acl, what, name);
 	if (e == E_OK)
-		e = find_version(o, m->version_name, name, k, number);
+		e = find_version(o, m->version_name, name, what == OP_REENCRYPT_EEK, k, number);
 	if (e == E_OK)
 		e = rights_key(o, *k, keyop);
 	if (e == E_OK && m->iv.len != 16)
@@ -185,6 +188,8 @@ enum wire_err op_reencrypt(struct op *o)
 	if (e == E_OK)
 		e = rewrap(o, k, number, m.iv, m.material);
 	if (e == E_OK)
+		sink_str16(&o->out, key_name(k));
+	if (e == E_OK)
 		op_event(o, EVENT_OK, OP_REENCRYPT_EEK, m.has_name ? &m.name : NULL);
 	return e;
 }
@@ -198,7 +203,7 @@ static enum wire_err batch_check(struct op *o, const struct wire_batch_req *m, c
 	enum wire_err e = E_OK;
 
 	while (e == E_OK && wire_item_next(&items, &item)) {
-		e = find_version(o, item.version_name, &m->name, k, &number);
+		e = find_version(o, item.version_name, &m->name, true, k, &number);
 		if (e == E_OK && !slice_eq(key_name(*k), m->name)) {
 			op_arg(o, item.version_name);
 			e = E_VERSION_MISMATCH;

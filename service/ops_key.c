@@ -71,6 +71,16 @@ static struct slice find_attr(struct cursor attrs, const char *name)
 	return slice_of("", 0);
 }
 
+static bool has_attr(struct cursor attrs, const char *name)
+{
+	struct slice k, v;
+
+	while (wire_attr_next(&attrs, &k, &v))
+		if (slice_is(k, name))
+			return true;
+	return false;
+}
+
 /* The attributes of the request, and key.acl.name if it is to be added. buf holds them. */
 MUST_CHECK static bool attrs_build(const struct wire_create_req *m, bool add, uint8_t *buf, size_t room,
 				   struct key_view *v)
@@ -81,8 +91,6 @@ MUST_CHECK static bool attrs_build(const struct wire_create_req *m, bool add, ui
 
 	v->attrs = 0;
 	while (wire_attr_next(&in, &k, &val)) {
-		if (add && slice_is(k, "key.acl.name"))
-			continue;	/* it was empty */
 		sink_str16(&s, k);
 		sink_str16(&s, val);
 		v->attrs++;
@@ -123,6 +131,7 @@ static enum wire_err may_create(struct op *o, const struct wire_create_req *m, b
 	struct slice acl_name = find_attr(m->attr, "key.acl.name");
 	enum wire_err e;
 
+	*add_attr = false;
 	if (m->name_null)
 		return E_NAME_NULL;
 	if (m->name.len == 0)
@@ -134,6 +143,9 @@ static enum wire_err may_create(struct op *o, const struct wire_create_req *m, b
 		e = op_fail_num(o, E_LIMIT, WIRE_NAME_MAX, 0);
 	if (e == E_OK)
 		e = rights_create(o, m->name, acl_name, add_attr);
+	/* Hadoop trips over an empty attribute that it is about to add; say so, as it does. */
+	if (*add_attr && has_attr(m->attr, "key.acl.name"))
+		e = E_ACL_NAME_TWICE;
 	return e;
 }
 

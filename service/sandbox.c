@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -36,6 +37,11 @@ enum rc sandbox_early(void)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return RC_MACHINE;
 	return RC_OK;
+}
+
+void sandbox_heap(void)
+{
+	mallopt(M_ARENA_MAX, 1);
 }
 
 bool sandbox_lock_memory(void)

@@ -7,6 +7,12 @@
 
 /* No core dumps, no ptrace, no new privileges. Early, before any secret is read. */
 enum rc sandbox_early(void);
+/*
+ * Keeps the C library's allocator from asking the kernel things by files: how many CPUs there are, when
+ * it thinks of another arena, and how memory is overcommitted, when it gives one back. With one arena it
+ * does neither. Before the first thread.
+ */
+void sandbox_heap(void);
 /* Locks present and future memory; false where the limit (RLIMIT_MEMLOCK) does not allow it. */
 MUST_CHECK bool sandbox_lock_memory(void);
 /* The system-call filter, for every thread of the process. Last. */

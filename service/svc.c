@@ -133,7 +133,7 @@ void op_event(struct op *o, enum wire_event_status status, unsigned what, const 
 
 	INVARIANT(o->ans.head.events < WIRE_EVENTS_MAX);
 	o->ans.head.events++;
-	*e = (struct wire_event){ .status = status, .op = (uint8_t)what, .has_key = key != NULL };
+	*e = (struct wire_event){ .status = (uint8_t)status, .op = (uint8_t)what, .has_key = key != NULL };
 	e->key = key ? *key : slice_of("", 0);
 }
 

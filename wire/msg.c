@@ -246,12 +246,34 @@ enum rc wire_eek_req_get(struct cursor in, struct wire_eek_req *out)
 	return RC_OK;
 }
 
-void wire_eek_req_put(struct sink *s, const struct wire_eek_req *m)
+void wire_eek_req_head_put(struct sink *s, const struct wire_eek_req *m)
 {
 	wire_cred_put(s, &m->cred);
 	sink_u8(s, m->has_name);
 	sink_str16(s, m->version_name);
 	sink_str16(s, m->name);
+}
+
+uint8_t *wire_hole_begin(struct sink *s)
+{
+	sink_le16(s, 0);
+	return sink_ok(s) ? s->at : NULL;
+}
+
+void wire_hole_end(struct sink *s, size_t used)
+{
+	uint8_t *text = sink_room(s, used);
+	uint16_t len = (uint16_t)used;
+
+	if (used > UINT16_MAX)
+		s->left = SIZE_MAX;
+	else if (text)
+		memcpy(text - sizeof(len), &len, sizeof(len));
+}
+
+void wire_eek_req_put(struct sink *s, const struct wire_eek_req *m)
+{
+	wire_eek_req_head_put(s, m);
 	sink_str16(s, m->iv);
 	sink_str16(s, m->material);
 }

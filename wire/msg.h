@@ -89,6 +89,7 @@ enum wire_err {
 	E_NAME_EMPTY,
 	E_UPPERCASE,
 	E_LIMIT,		/* an argument is longer than allowed; num[0]: the limit */
+	E_ACL_NAME_TWICE,	/* an empty key.acl.name, where the core would add one */
 	E_EXISTS,
 	E_NO_KEY,		/* delete, roll with material */
 	E_NO_METADATA,		/* roll without material */
@@ -125,6 +126,7 @@ enum wire_note {
 	NOTE_UNSIGNED,
 	NOTE_SIGNATURE,
 	NOTE_TOKEN,
+	NOTE_TOKEN_MISSING,
 	NOTE_TYPE,
 	NOTE_EXPIRED,
 	NOTE_USER,		/* the name given is not one */
@@ -219,6 +221,14 @@ struct wire_eek_req {
 };
 enum rc wire_eek_req_get(struct cursor in, struct wire_eek_req *out);
 void wire_eek_req_put(struct sink *s, const struct wire_eek_req *m);
+/* Only what stands before the IV; the writer then puts IV and material with wire_hole_*(), in place. */
+void wire_eek_req_head_put(struct sink *s, const struct wire_eek_req *m);
+/*
+ * A str16 that is written in place: wire_hole_begin() gives its first byte (NULL: full) with s->left
+ * bytes of room, wire_hole_end() says how many were used.
+ */
+uint8_t *wire_hole_begin(struct sink *s);
+void wire_hole_end(struct sink *s, size_t used);
 
 /* batch_req := cred name:str16 count:u32 item[count];  item := version_name:str16 iv:str16 material:str16 */
 struct wire_batch_req {
@@ -308,7 +318,10 @@ struct wire_meta {
 MUST_CHECK bool wire_meta_next(struct cursor *c, struct wire_meta *out);
 void wire_meta_put(struct sink *s, const struct wire_meta *m);
 
-/* eek := number:u32 unchanged:u8 iv[16] material:str16 */
+/*
+ * eek := number:u32 unchanged:u8 iv[16] material:str16
+ * Bodies: GENERATE and REENCRYPT_BATCH: count:u32 eek[count]; REENCRYPT: eek name:str16, the key's name.
+ */
 struct wire_eek {
 	uint32_t number;
 	bool unchanged;

@@ -27,7 +27,7 @@ static enum rc entropy(void *ctx, uint8_t *out, size_t len)
 	if (fake_entropy_broken)
 		return RC_MACHINE;
 	for (i = 0; i < len; i++) {
-		uint64_t z = state += 0x9e3779b97f4a7c15u;
+		uint64_t z = atomic_fetch_add(&state, 0x9e3779b97f4a7c15u) + 0x9e3779b97f4a7c15u;
 
 		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
 		z = (z ^ z >> 27) * 0x94d049bb133111ebu;

@@ -51,8 +51,13 @@ static enum wire_err reencrypt(struct core *c, const char *version, const char *
 	struct bytes i = hex(iv), m = hex(eek);
 
 	memset(out, 0, sizeof(*out));
-	if (core_eek(c, CALL_REENCRYPT, version, name, of(&i), of(&m)) == E_OK)
-		EXPECT(wire_eek_next(&c->ans.body, out) && cur_end(&c->ans.body));
+	if (core_eek(c, CALL_REENCRYPT, version, name, of(&i), of(&m)) == E_OK) {
+		struct slice key = slice_of("", 0);
+
+		EXPECT(wire_eek_next(&c->ans.body, out));
+		EXPECT(cur_str16(&c->ans.body, WIRE_NAME_MAX, &key) && cur_end(&c->ans.body));
+		EXPECT(slice_is(key, name));
+	}
 	return c->err;
 }
 
@@ -210,7 +215,9 @@ TEST(checks_of_decrypt_come_in_the_order_of_the_protocol)
 		EXPECT_INT(core_eek(&c, calls[i], "k@0", "k", of(&iv), of(&m)), E_OK);
 		EXPECT_INT(core_config(&c, "hadoop.kms.key.authorization.enable", "false", NULL), E_OK);
 		EXPECT_INT(core_eek(&c, calls[i], "k@9", "k", of(&iv), of(&m)), E_VERSION_NOT_FOUND_NOAUTH);
-		EXPECT_INT(core_eek(&c, calls[i], "k@0", NULL, of(&iv), of(&m)), E_OK);
+		/* Decrypting then asks for no name; re-encrypting never goes to another key. */
+		EXPECT_INT(core_eek(&c, calls[i], "k@0", NULL, of(&iv), of(&m)),
+			   calls[i] == CALL_DECRYPT ? E_OK : E_VERSION_MISMATCH);
 	}
 	core_stop(&c);
 }

@@ -454,19 +454,14 @@ TEST(metadata_shows_what_was_given_and_the_acl_name)
 	core_stop(&c);
 }
 
-TEST(an_empty_acl_name_counts_as_none)
+TEST(an_empty_acl_name_is_refused_where_one_would_be_added)
 {
 	struct wire_meta meta;
 	struct slice key, value;
 	struct core c;
 
 	core_ready(&c);
-	EXPECT_INT(core_create_attr(&c, "k", "key.acl.name", ""), E_OK);
-	core_commit(&c);
-	EXPECT_INT(core_name(&c, CALL_METADATA, "k"), E_OK);
-	EXPECT(wire_meta_next(&c.ans.body, &meta));
-	EXPECT_INT(meta.attrs, 1);
-	EXPECT(wire_attr_next(&meta.attr, &key, &value) && slice_is(value, "k"));
+	EXPECT_INT(core_create_attr(&c, "k", "key.acl.name", ""), E_ACL_NAME_TWICE);
 	EXPECT_INT(core_create_attr(&c, "k2", "key.acl.name", "shared"), E_OK);
 	core_commit(&c);
 	EXPECT_INT(core_name(&c, CALL_METADATA, "k2"), E_OK);

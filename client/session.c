@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection; see session.h. One deadline for each request: nothing here waits longer, except that
+ * looking up a host's name has the resolver's own limits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/session.h"
+
+#define COOKIE_MAX 4096
+#define READ_SIZE 65536
+
+struct session {
+	struct session_options o;
+	int fd;				/* -1 when not connected */
+	unsigned host;			/* which of url.host answered last */
+	int64_t deadline;		/* ms on the monotonic clock */
+	char cookie[COOKIE_MAX];	/* as the server wrote it; "" when none */
+	struct buf in;			/* bytes read and not yet used */
+	bool dated;			/* skew is known */
+	int64_t skew;			/* seconds; server minus us */
+	char why[512];
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct session *session_new(const struct session_options *o)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->o = *o;
+	s->fd = -1;
+	s->in.max = HTTP_HEAD_MAX + 2 * READ_SIZE;
+	return s;
+}
+
+static void hang_up(struct session *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	buf_clear(&s->in);
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	hang_up(s);
+	buf_free(&s->in);
+	mem_wipe(s->cookie, sizeof(s->cookie));
+	free(s);
+}
+
+const char *session_why(const struct session *s)
+{
+	return s->why;
+}
+
+bool session_skew(const struct session *s, int64_t *seconds)
+{
+	*seconds = s->skew;
+	return s->dated;
+}
+
+const char *session_cookie(const struct session *s)
+{
+	return s->cookie;
+}
+
+const struct session_options *session_of(const struct session *s)
+{
+	return &s->o;
+}
+
+__attribute__((format(printf, 3, 4))) static enum rc fail(struct session *s, enum rc rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->why, sizeof(s->why), fmt, ap);
+	va_end(ap);
+	hang_up(s);
+	return rc;
+}
+
+/* Waits until the socket is ready or the request's time is over. */
+static enum rc wait_for(struct session *s, short events)
+{
+	for (;;) {
+		struct pollfd p = { .fd = s->fd, .events = events };
+		int64_t left = s->deadline - now_ms();
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+
+		if (n > 0)
+			return RC_OK;
+		if (n < 0 && errno != EINTR)
+			return fail(s, RC_MACHINE, "poll: %s", strerror(errno));
+		if (n == 0)
+			return fail(s, RC_MACHINE, "no answer from %s:%u within %u s", s->o.url.host[s->host],
+				    s->o.url.port, s->o.timeout_ms / 1000);
+	}
+}
+
+static enum rc connect_to(struct session *s, const struct addrinfo *a)
+{
+	int one = 1, err = 0;
+	socklen_t len = sizeof(err);
+	enum rc rc;
+
+	s->fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
+	if (s->fd < 0)
+		return fail(s, RC_MACHINE, "socket: %s", strerror(errno));
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(s->fd, a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS)
+		err = errno;
+	if (!err) {
+		rc = wait_for(s, POLLOUT);
+		if (rc != RC_OK)
+			return rc;
+		if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+			err = errno;
+	}
+	if (err)
+		return fail(s, RC_MACHINE, "cannot connect to %s:%u: %s", s->o.url.host[s->host],
+			    s->o.url.port, strerror(err));
+	return RC_OK;
+}
+
+static enum rc connect_host(struct session *s)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
+	struct addrinfo *list = NULL, *a;
+	enum rc rc = RC_MACHINE;
+	char port[8];
+	int err;
+
+	snprintf(port, sizeof(port), "%u", s->o.url.port);
+	err = getaddrinfo(s->o.url.host[s->host], port, &hints, &list);
+	if (err)
+		return fail(s, RC_MACHINE, "cannot find host %s: %s", s->o.url.host[s->host],
+			    gai_strerror(err));
+	for (a = list; a; a = a->ai_next) {
+		rc = connect_to(s, a);
+		if (rc == RC_OK)
+			break;
+	}
+	freeaddrinfo(list);
+	return rc;
+}
+
+/* Tries each host once, beginning with the one that worked last. */
+static enum rc connect_any(struct session *s)
+{
+	enum rc rc = RC_MACHINE;
+	unsigned i;
+
+	for (i = 0; i < s->o.url.hosts; i++) {
+		rc = connect_host(s);
+		if (rc == RC_OK)
+			return rc;
+		s->host = (s->host + 1) % s->o.url.hosts;
+	}
+	return rc;
+}
+
+int session_dial(struct session *s)
+{
+	int fd;
+
+	hang_up(s);
+	s->deadline = now_ms() + s->o.timeout_ms;
+	if (connect_any(s) != RC_OK)
+		return -1;
+	fd = s->fd;
+	s->fd = -1;
+	return fd;
+}
+
+/* A server closes idle connections: nothing may be readable on one that waits for our request. */
+static bool still_open(const struct session *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+
+	return s->fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+static void write_target(const struct session *s, const struct session_request *r, struct buf *to)
+{
+	bool name_user = !r->anonymous && !s->cookie[0];
+
+	buf_str(to, r->path);
+	if (r->query)
+		buf_fmt(to, "?%s", r->query);
+	if (name_user) {
+		buf_str(to, r->query ? "&user.name=" : "?user.name=");
+		kms_url_encode(to, slice_str(s->o.user));
+	}
+}
+
+void session_write_request(const struct session *s, const struct session_request *r, struct buf *to)
+{
+	const char *host = s->o.url.host[s->host];
+
+	buf_fmt(to, "%s ", r->method);
+	write_target(s, r, to);
+	buf_fmt(to, strchr(host, ':') ? " HTTP/1.1\r\nHost: [%s]:%u\r\n" : " HTTP/1.1\r\nHost: %s:%u\r\n",
+		host, s->o.url.port);
+	buf_str(to, "User-Agent: svsm-kms/" SVSM_VERSION "\r\nAccept: application/json, */*\r\n");
+	if (!r->anonymous && s->cookie[0])
+		buf_fmt(to, "Cookie: hadoop.auth=%s\r\n", s->cookie);
+	if (r->has_body)
+		buf_fmt(to, "Content-Type: application/json\r\nContent-Length: %zu\r\n", r->body.len);
+	else if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0)
+		buf_str(to, "Content-Length: 0\r\n");
+	buf_str(to, "\r\n");
+	if (r->has_body)
+		buf_slice(to, r->body);
+}
+
+static enum rc send_all(struct session *s, const struct buf *out)
+{
+	size_t at = 0;
+
+	while (at < out->len) {
+		ssize_t n = send(s->fd, out->p + at, out->len - at, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			at += (size_t)n;
+		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			enum rc rc = wait_for(s, POLLOUT);
+
+			if (rc != RC_OK)
+				return rc;
+		} else if (n < 0 && errno == EINTR) {
+			continue;
+		} else {
+			/* It may have answered already and closed, as for a body that is too large. */
+			return RC_OK;
+		}
+	}
+	return RC_OK;
+}
+
+/* Adds what the socket has to s->in. RC_DENIED: the server closed the connection. */
+static enum rc read_more(struct session *s)
+{
+	uint8_t *to = buf_room(&s->in, READ_SIZE);
+	ssize_t n;
+	enum rc rc;
+
+	if (!to)
+		return fail(s, RC_NO_ROOM, "the head of the response is too large");
+	for (;;) {
+		rc = wait_for(s, POLLIN);
+		if (rc != RC_OK)
+			return rc;
+		n = recv(s->fd, to, READ_SIZE, 0);
+		if (n > 0) {
+			s->in.len += (size_t)n;
+			return RC_OK;
+		}
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		(void)fail(s, RC_DENIED, "%s:%u closed the connection before it had answered%s%s",
+			   s->o.url.host[s->host], s->o.url.port, n < 0 ? ": " : "",
+			   n < 0 ? strerror(errno) : "");
+		return RC_DENIED;
+	}
+}
+
+static void copy_slice(char *to, size_t size, const struct slice *from)
+{
+	size_t n = from && from->len < size - 1 ? from->len : from ? size - 1 : 0;
+
+	if (n)
+		memcpy(to, from->p, n);
+	to[n] = 0;
+}
+
+static void keep_date(struct session *s, const struct http_head *h)
+{
+	const struct http_header *f = http_head_find(h, "date");
+	struct tm tm = { 0 };
+	const char *end;
+	char text[64];
+
+	if (!f)
+		return;
+	copy_slice(text, sizeof(text), &f->value);
+	end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	if (!end || *end)
+		return;
+	s->skew = (int64_t)timegm(&tm) - (int64_t)time(NULL);
+	s->dated = true;
+}
+
+/* Set-Cookie: hadoop.auth=VALUE; ... An empty value, as sent with a 401, takes the cookie away. */
+static void keep_cookie(struct session *s, const struct http_head *h)
+{
+	static const char name[] = "hadoop.auth=";
+	size_t i, n;
+
+	for (i = 0; i < h->count; i++) {
+		struct slice v = h->headers[i].value;
+
+		if (!http_same_word(h->headers[i].name, "set-cookie") || !slice_starts(v, name))
+			continue;
+		v.p += sizeof(name) - 1;
+		v.len -= sizeof(name) - 1;
+		for (n = 0; n < v.len && v.p[n] != ';'; n++)
+			;
+		v.len = n < COOKIE_MAX ? n : 0;
+		if (v.len == 2 && v.p[0] == '"' && v.p[1] == '"')
+			v.len = 0;
+		copy_slice(s->cookie, sizeof(s->cookie), &v);
+	}
+}
+
+/* Drops the first n bytes of what was read. */
+static void consumed(struct session *s, size_t n)
+{
+	memmove(s->in.p, s->in.p + n, s->in.len - n);
+	s->in.len -= n;
+	mem_wipe(s->in.p + s->in.len, n);
+}
+
+static enum rc read_body(struct session *s, const struct http_head *h, struct session_answer *a)
+{
+	struct http_body b;
+	enum rc rc;
+
+	http_body_start(&b, h);
+	for (;;) {
+		struct cursor c = cur_of(s->in.p, s->in.len);
+
+		rc = http_body_feed(&b, &c, &a->body);
+		consumed(s, s->in.len - c.left);
+		if (rc == RC_NO_ROOM)
+			return fail(s, rc, "the response is larger than %zu bytes", a->body.max);
+		if (rc == RC_BAD_INPUT)
+			return fail(s, rc, "the response is not valid HTTP: malformed chunk");
+		if (rc == RC_OK)
+			return RC_OK;
+		rc = read_more(s);
+		if (rc != RC_OK)
+			return rc == RC_DENIED ? RC_MACHINE : rc;
+	}
+}
+
+/* RC_DENIED: closed before the first byte of an answer. */
+static enum rc read_answer(struct session *s, const struct session_request *r, struct session_answer *a)
+{
+	struct http_head h;
+	size_t used;
+	bool keep;
+	enum rc rc;
+
+	for (;;) {
+		rc = http_head_parse(cur_of(s->in.p, s->in.len), strcmp(r->method, "HEAD") == 0, &h, &used);
+		if (rc != RC_BUSY)
+			break;
+		keep = s->in.len != 0;
+		rc = read_more(s);
+		if (rc != RC_OK)
+			return rc == RC_DENIED && keep ? RC_MACHINE : rc;
+	}
+	if (rc == RC_NO_ROOM)
+		return fail(s, rc, "the head of the response is too large");
+	if (rc != RC_OK)
+		return fail(s, rc, "%s:%u does not answer as an HTTP/1.1 server", s->o.url.host[s->host],
+			    s->o.url.port);
+	a->status = h.status;
+	copy_slice(a->reason, sizeof(a->reason), &h.reason);
+	copy_slice(a->type, sizeof(a->type),
+		   http_head_find(&h, "content-type") ? &http_head_find(&h, "content-type")->value : NULL);
+	keep_date(s, &h);
+	if (!r->anonymous)
+		keep_cookie(s, &h);
+	keep = h.keep_alive;
+	consumed(s, used);	/* the slices of h are gone from here on; read_body() uses its numbers only */
+	rc = read_body(s, &h, a);
+	if (rc == RC_OK && (!keep || s->in.len))
+		hang_up(s);
+	return rc;
+}
+
+static bool harmless_twice(const struct session_request *r)
+{
+	return strcmp(r->method, "GET") == 0 || strcmp(r->method, "OPTIONS") == 0 ||
+	       strcmp(r->method, "HEAD") == 0;
+}
+
+static enum rc exchange(struct session *s, const struct session_request *r, struct session_answer *a)
+{
+	BUF out = { .max = SIZE_MAX / 2 };
+	bool reused = still_open(s);
+	enum rc rc;
+
+	buf_free(&a->body);
+	a->body.max = s->o.body_max;
+	for (;;) {
+		if (!reused) {
+			hang_up(s);
+			rc = connect_any(s);
+			if (rc != RC_OK)
+				return rc;
+		}
+		buf_clear(&out);
+		session_write_request(s, r, &out);
+		if (!buf_ok(&out))
+			return fail(s, RC_NO_ROOM, "out of memory");
+		rc = send_all(s, &out);
+		if (rc == RC_OK)
+			rc = read_answer(s, r, a);
+		if (rc != RC_DENIED)
+			return rc;
+		/* An idle connection that closed under our request: once more, when that changes nothing. */
+		if (!reused || !harmless_twice(r))
+			return RC_MACHINE;
+		reused = false;
+	}
+}
+
+/* What Hadoop's own client takes as "log in again". */
+static bool wants_login(const struct session_answer *a)
+{
+	return a->status == 401 ||
+	       (a->status == 403 && (strstr(a->reason, "Invalid signature") ||
+				     strcmp(a->reason, "Anonymous requests are disallowed") == 0));
+}
+
+enum rc session_call(struct session *s, const struct session_request *r, struct session_answer *a)
+{
+	bool had_cookie = s->cookie[0] != 0;
+	enum rc rc;
+
+	s->deadline = now_ms() + s->o.timeout_ms;
+	rc = exchange(s, r, a);
+	if (rc != RC_OK || !wants_login(a) || r->anonymous || !had_cookie)
+		return rc;
+	mem_wipe(s->cookie, sizeof(s->cookie));
+	return exchange(s, r, a);
+}

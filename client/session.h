@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One keep-alive HTTP/1.1 connection to a key management server, with Hadoop's authentication: the first
+ * request carries user.name, later ones the cookie that came back; after a 401 once more from the start.
+ *
+ * The server and everything between are not trusted: responses are parsed strictly, bounded in size,
+ * and a request never takes longer than the timeout.
+ */
+#ifndef CLIENT_SESSION_H
+#define CLIENT_SESSION_H
+
+#include "client/http_response.h"
+#include "client/kms_url.h"
+
+struct session_options {
+	struct kms_url url;
+	const char *user;	/* borrowed; sent as user.name */
+	unsigned timeout_ms;	/* for one request, connecting included */
+	size_t body_max;	/* of a response, bytes */
+};
+
+struct session;
+
+struct session_request {
+	const char *method;
+	const char *path;	/* encoded; begins with "/" and is below the server, not below /kms */
+	const char *query;	/* encoded, without "?", or NULL */
+	struct slice body;	/* JSON; sent when has_body */
+	bool has_body;
+	bool anonymous;		/* neither user.name nor cookie */
+};
+
+struct session_answer {
+	unsigned status;
+	char reason[128];
+	char type[64];		/* Content-Type, cut */
+	struct buf body;	/* max is set by session_call() */
+};
+
+/* NULL when out of memory. */
+struct session *session_new(const struct session_options *o);
+void session_free(struct session *s);
+
+/*
+ * Sends a request and reads the answer, whatever its status. RC_OK: *a is filled in. RC_MACHINE: no
+ * connection, connection lost, or timeout. RC_BAD_INPUT: not an HTTP response we accept.
+ * RC_NO_ROOM: larger than body_max. After a failure session_why() tells the user what happened.
+ * The body in *a is the caller's to free, after failures too; start with a zeroed struct.
+ */
+enum rc session_call(struct session *s, const struct session_request *r, struct session_answer *a);
+const char *session_why(const struct session *s);
+
+/* How far the server's clock is ahead of ours, in seconds, by its last Date; false when it sent none. */
+MUST_CHECK bool session_skew(const struct session *s, int64_t *seconds);
+
+/* For the load generator: the cookie ("" when none) and a fresh, connected, non-blocking socket or -1. */
+const char *session_cookie(const struct session *s);
+int session_dial(struct session *s);
+const struct session_options *session_of(const struct session *s);
+
+/* Adds the bytes of a request as session_call() would send it with the cookie. */
+void session_write_request(const struct session *s, const struct session_request *r, struct buf *to);
+
+#endif

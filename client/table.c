@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of verbs. Parsing, help, man page and completion all come from here: one more verb is one
+ * more row. Rows with two words form a group.
+ */
+#include "client/cli.h"
+
+#define CIPHERS "AES/CTR/NoPadding SM4/CTR/NoPadding"
+
+/* All may be repeated, the last counts: so that they can be overridden behind a shell alias. */
+const struct opt cli_common[] = {
+	{ .name = "url",
+	  .many = true,
+	  .kind = OPT_TEXT,
+	  .arg = "URL",
+	  .help = "the server, http://HOST:PORT/kms or kms://http@HOST:PORT/kms (default: "
+		  "$SVSM_KMS_URL, else http://127.0.0.1:9600/kms)" },
+	{ .name = "user",
+	  .many = true,
+	  .kind = OPT_TEXT,
+	  .arg = "NAME",
+	  .help = "who to be, by simple authentication (default: the login name)" },
+	{ .name = "timeout",
+	  .many = true,
+	  .kind = OPT_NUMBER,
+	  .arg = "SECONDS",
+	  .min = 1,
+	  .max = 3600,
+	  .help = "for each request, connecting included (default 60)" },
+	{ .name = "output",
+	  .letter = 'o',
+	  .many = true,
+	  .kind = OPT_CHOICE,
+	  .arg = "FORMAT",
+	  .values = "text json",
+	  .help = "text for people (default) or one JSON document for programs" },
+	{ .name = "quiet",
+	  .letter = 'q',
+	  .many = true,
+	  .kind = OPT_FLAG,
+	  .help = "no remarks and no progress" },
+	{ .name = "help", .letter = 'h', .many = true, .kind = OPT_FLAG, .help = "show help" },
+	{ 0 },
+};
+
+#define MATERIAL_OPTS \
+	{ .name = "material-file", .kind = OPT_FILE, .arg = "FILE", \
+	  .help = "take the key from a file (- is standard input) instead of generating it" }, \
+	{ .name = "material-format", .kind = OPT_CHOICE, .arg = "FORMAT", .values = "raw base64 hex", \
+	  .help = "how the file holds it (default raw)" }
+
+static const struct opt serve_opts[] = {
+	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration, as Hadoop KMS has it" },
+	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "where the sealed keys are kept" },
+	{ .name = "listen", .kind = OPT_TEXT, .arg = "HOST:PORT", .help = "address to listen on" },
+	{ 0 },
+};
+
+static const struct opt create_opts[] = {
+	{ .name = "length", .kind = OPT_NUMBER, .arg = "BITS", .min = 8, .max = KMS_MATERIAL_MAX * 8,
+	  .help = "of the key: 128, 192 or 256 (default: the server's, or that of the material)" },
+	{ .name = "cipher", .kind = OPT_CHOICE, .arg = "CIPHER", .values = CIPHERS,
+	  .help = "(default: the server's)" },
+	{ .name = "description", .kind = OPT_TEXT, .arg = "TEXT", .help = "for people" },
+	{ .name = "attr", .kind = OPT_TEXT, .arg = "NAME=VALUE", .many = true,
+	  .help = "an attribute; may be repeated" },
+	MATERIAL_OPTS,
+	{ 0 },
+};
+
+static const struct opt list_opts[] = {
+	{ .name = "metadata", .kind = OPT_FLAG, .help = "show what is known about each key" },
+	{ 0 },
+};
+
+static const struct opt show_opts[] = {
+	{ .name = "versions", .kind = OPT_FLAG, .help = "name each version" },
+	{ .name = "material", .kind = OPT_FLAG, .help = "PRINT THE KEYS of all versions" },
+	{ 0 },
+};
+
+static const struct opt roll_opts[] = { MATERIAL_OPTS, { 0 } };
+
+static const struct opt delete_opts[] = {
+	{ .name = "yes", .kind = OPT_FLAG, .help = "do not ask" },
+	{ 0 },
+};
+
+static const struct opt generate_opts[] = {
+	{ .name = "count", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = 10000,
+	  .help = "how many (default 1)" },
+	{ 0 },
+};
+
+static const struct opt import_opts[] = {
+	{ .name = "from", .kind = OPT_TEXT, .arg = "URL", .help = "the Hadoop KMS to copy from" },
+	{ .name = "from-user", .kind = OPT_TEXT, .arg = "NAME", .help = "who to be there (default: --user)" },
+	{ .name = "key", .kind = OPT_TEXT, .arg = "PATTERN", .many = true,
+	  .help = "only keys that match this shell pattern; may be repeated" },
+	{ .name = "dry-run", .kind = OPT_FLAG, .help = "compare only, write nothing" },
+	{ 0 },
+};
+
+static const struct opt bench_opts[] = {
+	{ .name = "connections", .kind = OPT_TEXT, .arg = "LIST",
+	  .help = "how many at once, a run for each (default 1,16,64; at most 1024)" },
+	{ .name = "seconds", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = 600,
+	  .help = "how long each run lasts (default 5)" },
+	{ .name = "op", .kind = OPT_CHOICE, .arg = "OP", .values = "decrypt generate create",
+	  .help = "what to ask for (default decrypt)" },
+	{ .name = "key", .kind = OPT_TEXT, .arg = "NAME",
+	  .help = "existing key to use (default: a new one, deleted afterwards)" },
+	{ 0 },
+};
+
+static const struct opt doctor_opts[] = {
+	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory of the server to look at" },
+	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory to look at" },
+	{ 0 },
+};
+
+static const struct opt export_opts[] = {
+	{ .name = "recovery", .kind = OPT_FILE, .arg = "FILE", .help = "the copy to write; must not exist" },
+	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
+	{ 0 },
+};
+
+static const struct opt verify_opts[] = {
+	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
+	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory" },
+	{ 0 },
+};
+
+static const struct opt recover_opts[] = {
+	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
+	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "the owner's private recovery key, PEM" },
+	{ 0 },
+};
+
+static const struct opt acl_opts[] = {
+	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory" },
+	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
+	{ 0 },
+};
+
+static const struct opt help_opts[] = {
+	{ .name = "man", .kind = OPT_FLAG, .help = "print the manual page" },
+	{ 0 },
+};
+
+const struct verb cli_verbs[] = {
+	{ "serve", "", 0, 0, "run the server", NULL, serve_opts, NULL, serve_main },
+	{ "key create", "NAME", 1, 1, "create a key",
+	  "The key is generated inside the server's trusted core unless --material-file gives it. Key material is "
+	  "never taken from the command line, where other users could read it.",
+	  create_opts, verb_key_create, NULL },
+	{ "key list", "", 0, 0, "list the names of keys",
+	  "Names that contain @ are never listed by the server.", list_opts, verb_key_list, NULL },
+	{ "key show", "NAME", 1, 1, "show what is known about a key",
+	  "Shows no key material unless --material is given; --versions alone does not even ask for it.",
+	  show_opts, verb_key_show, NULL },
+	{ "key roll", "NAME", 1, 1, "make a new version of a key", NULL, roll_opts, verb_key_roll, NULL },
+	{ "key delete", "NAME", 1, 1, "delete a key with all of its versions",
+	  "What was encrypted under the key cannot be read any more. On a terminal the name has to be typed again; "
+	  "elsewhere --yes is required.",
+	  delete_opts, verb_key_delete, NULL },
+	{ "key invalidate", "NAME", 1, 1, "make the server forget what it caches about a key", NULL, NULL,
+	  verb_key_invalidate, NULL },
+	{ "eek generate", "NAME", 1, 1, "make new encrypted keys under a key",
+	  "Prints one encrypted key per line, as JSON; with -o json an array.", generate_opts,
+	  verb_eek_generate, NULL },
+	{ "eek decrypt", "[FILE]", 0, 1, "decrypt encrypted keys and PRINT THEM",
+	  "Reads what eek generate printed, from a file or standard input. Prints one key per line in URL-safe "
+	  "Base64; with -o json an array.",
+	  NULL, verb_eek_decrypt, NULL },
+	{ "eek reencrypt", "[FILE]", 0, 1, "bring encrypted keys to the current version of their key",
+	  "Reads what eek generate printed, from a file or standard input, and prints the same form.", NULL,
+	  verb_eek_reencrypt, NULL },
+	{ "import", "", 0, 0, "copy all keys from a running Hadoop KMS",
+	  "Copies names, versions, key material, creation dates, descriptions, attributes and ciphers, then reads "
+	  "every key back and compares. Nothing is ever overwritten: a key that is there with the same content is "
+	  "reported as \"same\", one with other content as a conflict (exit code 6). Safe to repeat. Names that "
+	  "contain @ are not listed by Hadoop KMS and therefore not copied.",
+	  import_opts, verb_import, NULL },
+	{ "export", "", 0, 0, "write a copy of the store that the recovery key opens",
+	  "The store is checked first, then copied consistently; a server may be running. The copy is sealed: it is "
+	  "worth nothing without this machine's platform.key or the owner's recovery key.",
+	  export_opts, verb_export, NULL },
+	{ "store verify", "", 0, 0, "check that a data directory is complete and unchanged",
+	  "Checks the file's structure, opens every record in a core of its own, and compares with the sealed head. A "
+	  "server may be running. Replacing the whole directory by an older copy is found only by comparing the "
+	  "epoch that is printed with one noted earlier (or by svsm.kms.store.epoch.min).",
+	  verify_opts, verb_store_verify, NULL },
+	{ "store recover", "", 0, 0, "open a data directory with the owner's recovery key",
+	  "Makes the store openable on this machine: a new platform keyslot is written. The recovery key is used in "
+	  "this process only and is not passed on; the server must be stopped.",
+	  recover_opts, verb_store_recover, NULL },
+	{ "acl check", "USER OP KEY", 3, 3, "say whether a user may do something, and why",
+	  "OP is CREATE_KEY, DELETE_KEY, ROLL_NEW_VERSION, INVALIDATE_CACHE, GET_KEYS, GET_KEYS_METADATA, GET_METADATA, "
+	  "GET_CURRENT_KEY, GET_KEY_VERSION, GET_KEY_VERSIONS, GENERATE_EEK, DECRYPT_EEK, REENCRYPT_EEK or "
+	  "REENCRYPT_EEK_BATCH. Without --data no key exists, so its key.acl.name is taken to be its own name. The exit code "
+	  "is 0 when it is allowed, 4 when not.",
+	  acl_opts, verb_acl_check, NULL },
+	{ "bench", "", 0, 0, "measure a running server",
+	  "A closed loop: each connection sends its next request when the last was answered. The load generator runs "
+	  "on one CPU and its own cost is part of the result. Without --key it makes keys named svsm-kms-bench-... "
+	  "and deletes them at the end; --op create always makes and deletes its own.",
+	  bench_opts, verb_bench, NULL },
+	{ "doctor", "", 0, 0, "look for what is commonly wrong, with remedies",
+	  "Prints a line for each check: ok, warn or fail. Checks of limits and CPU are about this machine and the "
+	  "user who runs doctor: run it as the server's user. Exit code 6 when a check failed.",
+	  doctor_opts, verb_doctor, NULL },
+	{ "health", "", 0, 0, "ask the server how it is and which isolation is active",
+	  "The isolation \"process\" protects keys against other users of the machine only, not against root and not "
+	  "against the machine's owner.",
+	  NULL, verb_health, NULL },
+	{ "version", "", 0, 0, "print the version", NULL, NULL, verb_version, NULL },
+	{ "completion", "bash", 1, 1, "print a completion script", NULL, NULL, verb_completion, NULL },
+	{ "help", "[VERB]", 0, 2, "explain a verb, or list all", NULL, help_opts, verb_help, NULL },
+	{ 0 },
+};

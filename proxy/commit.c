@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread makes changes durable, in groups: everything staged while the last group was being written
+ * is the next group. For a group: the service seals a new head over it, records and head go into the
+ * store in one transaction, and when that is durable the service makes the changes visible. Only then do
+ * the clients hear of them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/kms.h"
+
+#define GROUP_MAX 2048
+
+void commit_add(struct kms *s, struct work *list)
+{
+	struct commit_queue *q = &s->commits;
+
+	pthread_mutex_lock(&q->lock);
+	*q->end = list;
+	while (*q->end)
+		q->end = &(*q->end)->next;
+	pthread_cond_signal(&q->more);
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* Hands finished work back to its worker. */
+static void give_back(struct work *k, uint32_t outcome, const char *text)
+{
+	struct kms_worker *w = k->w;
+
+	k->outcome = outcome;
+	k->outcome_text = text ? strdup(text) : NULL;
+	k->next = NULL;
+	pthread_mutex_lock(&w->done_lock);
+	*w->done_end = k;
+	w->done_end = &k->next;
+	pthread_mutex_unlock(&w->done_lock);
+}
+
+static void finish_group(struct kms *s, struct work *list, uint32_t outcome, const char *text)
+{
+	struct work *next;
+	unsigned i;
+
+	for (; list; list = next) {
+		next = list->next;
+		give_back(list, outcome, text);
+	}
+	__atomic_fetch_add(&s->commits.turns, 1, __ATOMIC_SEQ_CST);
+	for (i = 0; i < s->workers; i++)
+		if (s->worker[i].done || __atomic_load_n(&s->worker[i].has_busy, __ATOMIC_SEQ_CST))
+			server_wake(s->server, i);
+}
+
+/* Changes staged in a service that has died since are gone with it. */
+static struct work *drop_stale(struct kms *s, struct work *list)
+{
+	uint32_t generation = channel_generation(s->channel);
+	struct work *keep = NULL, **end = &keep, *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		if (list->generation == generation) {
+			list->next = NULL;
+			*end = list;
+			end = &list->next;
+		} else {
+			give_back(list, WORK_DIED, NULL);
+		}
+	}
+	return keep;
+}
+
+static enum rc call_tickets(struct kms *s, enum wire_call call, uint64_t epoch, const struct work *list, int *slot,
+			    uint32_t *err, struct wire_ans *ans)
+{
+	struct wire_tickets_req m = { .epoch = epoch };
+	size_t room = 12 + 8 * GROUP_MAX;
+	uint8_t *body = malloc(room);
+	struct sink t = sink_of(body, room);
+	const struct work *k;
+	enum rc rc = RC_NO_ROOM;
+
+	for (k = list; k; k = k->next)
+		m.count++;
+	if (body) {
+		wire_tickets_req_put(&t, &m);
+		for (k = list; k; k = k->next)
+			sink_le64(&t, k->staged.ticket);
+		INVARIANT(sink_ok(&t));
+		rc = core_call(channel_lane(s->channel, CHANNEL_CONTROL), call, slice_of(body, t.need), slot, err, ans);
+	}
+	free(body);
+	return rc;
+}
+
+static void call_simple(struct kms *s, enum wire_call call, uint64_t epoch, const struct work *list)
+{
+	struct wire_ans ans;
+	uint32_t err;
+	int slot;
+
+	if (call_tickets(s, call, epoch, list, &slot, &err, &ans) == RC_OK)
+		channel_slot_release(channel_lane(s->channel, CHANNEL_CONTROL), slot);
+}
+
+static enum rc write_group(struct kms *s, const struct work *list, struct slice head, struct store_error *err)
+{
+	enum rc rc = store_txn_begin(s->store, err);
+
+	for (; rc == RC_OK && list; list = list->next) {
+		struct store_id id;
+
+		memcpy(id.b, list->staged.id, sizeof(id.b));
+		if (list->staged.remove)
+			rc = store_txn_del(s->store, &id, err);
+		else
+			rc = store_txn_put(s->store, &id, list->staged.record, err);
+	}
+	if (rc == RC_OK)
+		rc = store_txn_put_head(s->store, head, err);
+	if (rc == RC_OK)
+		return store_txn_commit(s->store, err);
+	store_txn_abort(s->store);
+	return rc;
+}
+
+static void stop_server(struct kms *s, const char *why)
+{
+	snprintf(s->fatal, sizeof(s->fatal), "%s", why);
+	__atomic_store_n(&s->must_stop, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The group with its head sealed. Returns what the clients are told. */
+static uint32_t store_group(struct kms *s, struct work *list, const struct wire_ans *head_ans, char *text, size_t room)
+{
+	struct cursor body = head_ans->body;
+	struct store_error serr;
+	struct slice head;
+	uint64_t epoch;
+	struct work *k;
+
+	if (!cur_le64(&body, &epoch) || !cur_str16(&body, UINT16_MAX, &head))
+		return E_INTERNAL;
+	if (write_group(s, list, head, &serr) != RC_OK) {
+		snprintf(text, room, "%s", serr.text);
+		call_simple(s, CALL_ABORT, epoch, NULL);
+		if (serr.fatal)
+			stop_server(s, serr.text);
+		return WORK_STORE;
+	}
+	/* Durable from here: whatever happens to the service, the change is made. */
+	call_simple(s, CALL_COMMIT, epoch, NULL);
+	__atomic_fetch_add(&s->groups, 1, __ATOMIC_RELAXED);
+	for (k = list; k; k = k->next)
+		__atomic_fetch_add(&s->committed, 1, __ATOMIC_RELAXED);
+	return E_OK;
+}
+
+static void run_group(struct kms *s, struct work *list)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	char text[1024] = "";
+	struct wire_ans ans;
+	uint32_t err, outcome = WORK_DIED;
+	int slot;
+
+	pthread_mutex_lock(&s->control);
+	list = drop_stale(s, list);
+	if (list && call_tickets(s, CALL_HEAD, 0, list, &slot, &err, &ans) == RC_OK) {
+		outcome = err;
+		if (err == E_OK)
+			outcome = store_group(s, list, &ans, text, sizeof(text));
+		else
+			call_simple(s, CALL_ABORT, 0, list);
+		channel_slot_release(control, slot);
+	}
+	pthread_mutex_unlock(&s->control);
+	finish_group(s, list, outcome, text[0] ? text : NULL);
+}
+
+/* The next group: all there is, up to a limit. NULL: stop. */
+static struct work *take_group(struct commit_queue *q)
+{
+	struct work *list, *k;
+	unsigned n = 1;
+
+	pthread_mutex_lock(&q->lock);
+	while (!q->first && !q->stop)
+		pthread_cond_wait(&q->more, &q->lock);
+	list = q->first;
+	for (k = list; k && k->next && n < GROUP_MAX; k = k->next)
+		n++;
+	q->first = k ? k->next : NULL;
+	if (!q->first)
+		q->end = &q->first;
+	if (k)
+		k->next = NULL;
+	pthread_mutex_unlock(&q->lock);
+	return list;
+}
+
+static void *commit_thread(void *arg)
+{
+	struct kms *s = arg;
+	struct work *list;
+
+	while ((list = take_group(&s->commits)))
+		run_group(s, list);
+	return NULL;
+}
+
+enum rc commit_start(struct kms *s)
+{
+	struct commit_queue *q = &s->commits;
+
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->more, NULL);
+	q->end = &q->first;
+	return pthread_create(&q->thread, NULL, commit_thread, s) == 0 ? RC_OK : RC_MACHINE;
+}
+
+void commit_stop(struct kms *s)
+{
+	pthread_mutex_lock(&s->commits.lock);
+	s->commits.stop = true;
+	pthread_cond_signal(&s->commits.more);
+	pthread_mutex_unlock(&s->commits.lock);
+	pthread_join(s->commits.thread, NULL);
+}

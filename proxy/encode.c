@@ -1,0 +1,725 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From HTTP and JSON to the calls of wire/msg.h, written in place in the request slot. What is wrong
+ * with a request on this side is only noted (work->refusal): the service first says who is calling,
+ * since a stranger learns nothing but 401.
+ */
+#include <ctype.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <wctype.h>
+
+#include "proxy/base64.h"
+#include "proxy/json.h"
+#include "proxy/kms.h"
+#include "proxy/text.h"
+
+#define ILLEGAL "java.lang.IllegalArgumentException"
+#define PARSE "com.fasterxml.jackson.core.JsonParseException"
+#define PARSE_EOF "com.fasterxml.jackson.core.io.JsonEOFException"
+#define MISMATCH "com.fasterxml.jackson.databind.exc.MismatchedInputException"
+#define NULL_POINTER "java.lang.NullPointerException"
+#define CAST "java.lang.ClassCastException"
+
+__attribute__((format(printf, 4, 5))) static void refuse(struct work *k, unsigned status, const char *exception,
+							  const char *format, ...)
+{
+	va_list ap;
+
+	if (k->refusal.status)
+		return;		/* the first one counts */
+	k->refusal.status = status;
+	k->refusal.exception = exception;
+	va_start(ap, format);
+	vsnprintf(k->refusal.message, sizeof(k->refusal.message), format, ap);
+	va_end(ap);
+}
+
+/* ---- credentials ---- */
+
+/* The first hadoop.auth of the Cookie headers; its value without quotes. */
+static bool find_cookie(const struct http_request *r, struct slice *out)
+{
+	const struct http_header *h = NULL;
+
+	while ((h = http_header_next(r, "cookie", h))) {
+		struct slice rest = h->value;
+
+		while (rest.len) {
+			const uint8_t *semi = memchr(rest.p, ';', rest.len), *eq;
+			struct slice one = slice_of(rest.p, semi ? (size_t)(semi - rest.p) : rest.len);
+
+			rest.p += one.len + (semi != NULL);
+			rest.len -= one.len + (semi != NULL);
+			one = text_trim(one);
+			eq = one.len ? memchr(one.p, '=', one.len) : NULL;
+			if (!eq || !http_name_is(text_trim(slice_of(one.p, (size_t)(eq - one.p))), "hadoop.auth"))
+				continue;
+			*out = text_trim(slice_of(eq + 1, (size_t)(one.p + one.len - eq - 1)));
+			if (out->len >= 2 && out->p[0] == '"' && out->p[out->len - 1] == '"')
+				*out = slice_of(out->p + 1, out->len - 2);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool has_delegation_token(const struct http_request *r)
+{
+	uint8_t buf[8192];
+	struct slice v;
+
+	return http_header_next(r, "x-hadoop-delegation-token", NULL) ||
+	       (r->query.len && query_get(r->query, "delegation", false, buf, sizeof(buf), &v));
+}
+
+/* Who the request claims to be, for looking up groups; the service decides whether it is true. */
+static struct slice claimed_user(const struct wire_cred *c)
+{
+	struct slice u = c->cookie;
+	const uint8_t *amp;
+
+	if (!c->has_cookie || u.len == 0 || !slice_starts(u, "u="))
+		return c->has_user ? c->user : slice_of("", 0);
+	u = slice_of(u.p + 2, u.len - 2);
+	amp = memchr(u.p, '&', u.len);
+	return amp ? slice_of(u.p, (size_t)(amp - u.p)) : u;
+}
+
+static struct wire_cred cred_of(struct work *k)
+{
+	struct wire_cred c = { .group = cur_of(NULL, 0) };
+
+	c.has_cookie = find_cookie(k->r, &c.cookie);
+	if (c.cookie.len > WIRE_COOKIE_MAX)
+		c.cookie.len = 8;	/* too long to be ours: not signed either way */
+	k->anonymous_token = has_delegation_token(k->r);
+	if (!k->anonymous_token && k->r->query.len)
+		c.has_user = query_get(k->r->query, "user.name", false, k->user, sizeof(k->user), &c.user);
+	if (c.has_user && (!c.user.p || c.user.len > WIRE_USER_MAX))
+		c.has_user = false;
+	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
+	if (k->w->k->groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
+		c.has_user = false;
+	if (k->w->k->groups_os)
+		c.group = groups_of(k->w->groups, claimed_user(&c), &c.groups);
+	return c;
+}
+
+static void put_name(struct work *k, struct sink *s, enum wire_call call, struct slice name, uint32_t count,
+		     uint64_t from)
+{
+	struct wire_name_req m = { .cred = cred_of(k), .name = name, .count = count, .from = from };
+
+	k->call = call;
+	wire_name_req_put(s, &m);
+}
+
+/* Nothing but the question who is calling. */
+static void put_auth(struct work *k, struct sink *s)
+{
+	put_name(k, s, CALL_AUTH, slice_of("", 0), 0, 0);
+}
+
+/* ---- names ---- */
+
+/* False, and a refusal, when the name cannot be one. */
+static bool name_fits(struct work *k, struct slice name, size_t max)
+{
+	if (name.len > max) {
+		refuse(k, 400, ILLEGAL, "The name has %zu bytes; %zu are allowed", name.len, max);
+		return false;
+	}
+	if (name.len && memchr(name.p, 0, name.len)) {
+		refuse(k, 400, ILLEGAL, "NUL characters are not accepted in names");
+		return false;
+	}
+	return true;
+}
+
+/* Invalid UTF-8 becomes U+FFFD, as Java decodes it. */
+void encode_keep_name(struct work *k, struct slice name)
+{
+	struct cursor c = cur_of(name.p, name.len);
+	size_t n = 0;
+	uint32_t cp;
+
+	while (c.left && n + 4 < sizeof(k->name)) {
+		const uint8_t *start = c.at;
+
+		if (text_utf8(&c, &cp)) {
+			memcpy(k->name + n, start, (size_t)(c.at - start));
+			n += (size_t)(c.at - start);
+		} else {
+			memcpy(k->name + n, "\xef\xbf\xbd", 3);
+			n += 3;
+		}
+	}
+	k->name_len = n;
+}
+
+static struct slice kept_name(const struct work *k)
+{
+	return slice_of(k->name, k->name_len);
+}
+
+/* Any letter that Java's toLowerCase would change. */
+static bool has_upper(struct slice name)
+{
+	static locale_t utf8;
+	struct cursor c = cur_of(name.p, name.len);
+	uint32_t cp;
+
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	while (c.left) {
+		if (!text_utf8(&c, &cp))
+			continue;
+		if (cp < 0x80 ? (cp >= 'A' && cp <= 'Z') : utf8 && towlower_l((wint_t)cp, utf8) != (wint_t)cp)
+			return true;
+	}
+	return false;
+}
+
+/* ---- bodies ---- */
+
+static bool content_is_json(const struct http_request *r)
+{
+	struct slice t = http_header_value(r, "content-type");
+	const uint8_t *semi = t.len ? memchr(t.p, ';', t.len) : NULL;
+
+	if (semi)
+		t.len = (size_t)(semi - t.p);
+	return http_name_is(text_trim(t), "application/json");
+}
+
+/* The body as an object or array; NULL and a refusal otherwise. want: cJSON_Object or cJSON_Array. */
+static cJSON *body_json(struct work *k, int want)
+{
+	enum json_fault fault;
+	cJSON *j;
+
+	if (!content_is_json(k->r)) {
+		refuse(k, 415, "javax.ws.rs.WebApplicationException",
+		       "This request needs the header Content-Type: application/json");
+		return NULL;
+	}
+	j = json_parse(k->r->body, &fault);
+	if (!j) {
+		refuse(k, 400, fault == JSON_EMPTY ? MISMATCH : fault == JSON_CUT ? PARSE_EOF : PARSE, "%s",
+		       json_fault_text(fault));
+		return NULL;
+	}
+	if ((j->type & 0xff) == want)
+		return j;
+	if (cJSON_IsNull(j) && want == cJSON_Array)
+		refuse(k, 400, ILLEGAL, "Parameter 'jsonPayload' cannot be null");
+	else if (cJSON_IsNull(j))
+		refuse(k, 400, NULL_POINTER, "The request's body must not be null");
+	else
+		refuse(k, 400, MISMATCH, "The request's body must be a JSON %s",
+		       want == cJSON_Object ? "object" : "array");
+	cJSON_Delete(j);
+	return NULL;
+}
+
+/* A text member; absent and null are both "not there". A wrong type is refused. */
+static bool text_member(struct work *k, const cJSON *j, const char *name, struct slice *out)
+{
+	const cJSON *m = json_member(j, name);
+
+	*out = slice_of("", 0);
+	if (!m)
+		return false;
+	if (!cJSON_IsString(m)) {
+		refuse(k, 400, CAST, "Member '%s' must be a string", name);
+		return false;
+	}
+	*out = slice_str(m->valuestring);
+	return true;
+}
+
+static bool int_member(struct work *k, const cJSON *j, const char *name, double min, double max, double *out)
+{
+	const cJSON *m = cJSON_GetObjectItemCaseSensitive(j, name);
+
+	*out = 0;
+	if (!m)
+		return false;
+	if (cJSON_IsNull(m)) {
+		refuse(k, 400, NULL_POINTER, "Member '%s' must not be null", name);
+		return false;
+	}
+	if (!cJSON_IsNumber(m) || m->valuedouble != (double)(int64_t)m->valuedouble || m->valuedouble < min ||
+	    m->valuedouble > max) {
+		refuse(k, 400, CAST, "Member '%s' must be an integer", name);
+		return false;
+	}
+	*out = m->valuedouble;
+	return true;
+}
+
+/* Base64 straight into the message. */
+static void put_base64(struct work *k, struct sink *s, struct slice text, size_t max, const char *what)
+{
+	uint8_t *at = wire_hole_begin(s);
+	size_t len;
+
+	if (!at)
+		return;
+	if (base64_decoded_max(text.len) > max) {
+		refuse(k, 400, ILLEGAL, "Parameter '%s' has more than %zu bytes", what, max);
+		return;
+	}
+	if (!base64_decode(text, at, s->left, &len)) {
+		s->left = SIZE_MAX;	/* the slot is full: a larger one will be tried */
+		return;
+	}
+	wire_hole_end(s, len);
+}
+
+static void put16(struct outbuf *o, struct slice v)
+{
+	uint16_t len = (uint16_t)v.len;
+
+	if (v.len > UINT16_MAX)
+		o->failed = true;
+	outbuf_put(o, &len, sizeof(len));
+	outbuf_add(o, v);
+}
+
+/* Attributes as the message has them, into the scratch buffer. */
+static void encode_attrs(struct work *k, const cJSON *attrs, struct wire_create_req *m, struct outbuf *o)
+{
+	const cJSON *a;
+	unsigned n = 0;
+
+	if (!attrs)
+		return;
+	if (!cJSON_IsObject(attrs)) {
+		refuse(k, 400, CAST, "Member 'attributes' must be an object");
+		return;
+	}
+	cJSON_ArrayForEach(a, attrs) {
+		if (!cJSON_IsString(a)) {
+			refuse(k, 400, cJSON_IsNull(a) ? NULL_POINTER : CAST, "Attribute '%.100s' must be a string",
+			       a->string);
+			return;
+		}
+		put16(o, slice_str(a->string));
+		put16(o, slice_str(a->valuestring));
+		n++;
+	}
+	if (!outbuf_ok(o) || o->len > WIRE_ATTRS_MAX) {
+		refuse(k, 400, ILLEGAL, "The attributes have more than %u bytes", WIRE_ATTRS_MAX);
+		return;
+	}
+	m->attrs = (uint16_t)n;
+}
+
+static void encode_material(struct work *k, struct slice text, struct outbuf *o, uint16_t *count)
+{
+	uint8_t buf[WIRE_EEK_MAX];
+	size_t len;
+
+	if (!base64_decode(text, buf, sizeof(buf), &len)) {
+		refuse(k, 400, ILLEGAL, "The key material has more than %u bytes", WIRE_MATERIAL_MAX);
+		return;
+	}
+	put16(o, slice_of(buf, len));
+	mem_wipe(buf, len);
+	(*count)++;
+}
+
+/* IMPORT: the versions must be name@0, name@1, ... in this order, so that their names stay what they are. */
+static void encode_versions(struct work *k, const cJSON *j, struct wire_create_req *m, struct outbuf *o)
+{
+	const cJSON *list = json_member(j, "versions"), *v;
+	char want[WIRE_VERSION_NAME_MAX + 1];
+	struct slice name, material;
+
+	if (!cJSON_IsArray(list) || !list->child) {
+		refuse(k, 400, ILLEGAL, "Parameter 'versions' must be a list with at least one version");
+		return;
+	}
+	cJSON_ArrayForEach(v, list) {
+		int n = snprintf(want, sizeof(want), "%.*s@%u", (int)m->name.len, (const char *)m->name.p,
+				 m->materials);
+
+		if (m->materials >= WIRE_VERSIONS_MAX || !cJSON_IsObject(v) ||
+		    !text_member(k, v, "versionName", &name) || n < 0 || !slice_eq(name, slice_of(want, (size_t)n)) ||
+		    !text_member(k, v, "material", &material)) {
+			refuse(k, 400, ILLEGAL, "Version %u of 'versions' must be named %.300s and have its material",
+			       m->materials, want);
+			return;
+		}
+		encode_material(k, material, o, &m->materials);
+	}
+}
+
+static void create_fields(struct work *k, const cJSON *j, struct wire_create_req *m)
+{
+	double number;
+
+	m->name_null = !text_member(k, j, "name", &m->name);
+	m->has_cipher = text_member(k, j, "cipher", &m->cipher);
+	m->has_description = text_member(k, j, "description", &m->description);
+	if (int_member(k, j, "length", INT32_MIN, INT32_MAX, &number))
+		m->length = (uint32_t)(int32_t)number;
+	if (int_member(k, j, "created", 0, 1e15, &number))
+		m->created = (uint64_t)number;
+	if (k->route.ep != EP_IMPORT)
+		m->created = 0;
+	if (m->cipher.len > WIRE_CIPHER_MAX || m->description.len > WIRE_DESCRIPTION_MAX)
+		refuse(k, 400, ILLEGAL, "The %s is too long",
+		       m->cipher.len > WIRE_CIPHER_MAX ? "cipher" : "description");
+	if (name_fits(k, m->name, WIRE_NAME_MAX))
+		encode_keep_name(k, m->name);
+	m->upper = has_upper(m->name);
+}
+
+static void keep_description(struct work *k, struct slice d)
+{
+	free(k->description);
+	k->description = NULL;
+	k->has_description = false;
+	if (d.len && !(k->description = malloc(d.len)))
+		return;
+	if (d.len)
+		memcpy(k->description, d.p, d.len);
+	k->description_len = d.len;
+	k->has_description = true;
+}
+
+static void encode_create(struct work *k, struct sink *s)
+{
+	OUTBUF attrs = { 0 };
+	OUTBUF materials = { 0 };
+	JSON_VALUE *j = body_json(k, cJSON_Object);
+	struct wire_create_req m = { .cred = cred_of(k), .name = slice_of("", 0) };
+	struct slice text;
+
+	k->op = k->route.ep == EP_IMPORT ? KMS_OP_IMPORT : KMS_OP_CREATE_KEY;
+	k->call = k->route.ep == EP_IMPORT ? CALL_IMPORT : CALL_CREATE;
+	if (j) {
+		create_fields(k, j, &m);
+		encode_attrs(k, json_member(j, "attributes"), &m, &attrs);
+		if (k->route.ep == EP_IMPORT)
+			encode_versions(k, j, &m, &materials);
+		else if (text_member(k, j, "material", &text))
+			encode_material(k, text, &materials, &m.materials);
+		if (m.has_description)
+			keep_description(k, m.description);
+	}
+	k->has_material = m.materials > 0;
+	m.attr = cur_of(attrs.p, attrs.len);
+	m.material = cur_of(materials.p, materials.len);
+	if (k->refusal.status)
+		put_auth(k, s);
+	else
+		wire_create_req_put(s, &m);
+	if (materials.p)
+		mem_wipe(materials.p, materials.len);
+}
+
+static void encode_roll(struct work *k, struct sink *s)
+{
+	JSON_VALUE *j = body_json(k, cJSON_Object);
+	struct wire_roll_req m = { .cred = cred_of(k), .name = kept_name(k), .material = slice_of("", 0) };
+	uint8_t material[WIRE_EEK_MAX];
+	struct slice text;
+	size_t len = 0;
+
+	k->op = KMS_OP_ROLL_NEW_VERSION;
+	k->call = CALL_ROLL;
+	if (j && text_member(k, j, "material", &text)) {
+		m.has_material = true;
+		if (!base64_decode(text, material, sizeof(material), &len))
+			refuse(k, 400, ILLEGAL, "The key material has more than %u bytes", WIRE_MATERIAL_MAX);
+		m.material = slice_of(material, len);
+	}
+	k->has_material = m.has_material;
+	if (k->refusal.status)
+		put_auth(k, s);
+	else
+		wire_roll_req_put(s, &m);
+	mem_wipe(material, len);
+}
+
+/* ---- encrypted keys ---- */
+
+static void encode_eek(struct work *k, struct sink *s)
+{
+	JSON_VALUE *j = body_json(k, cJSON_Object);
+	struct wire_eek_req m = { .cred = cred_of(k), .version_name = kept_name(k), .name = slice_of("", 0) };
+	struct sink start = *s;
+	uint8_t buf[64];
+	struct slice iv, material, eek_op;
+	bool has_op, has_iv, has_material;
+
+	has_op = query_get(k->r->query, "eek_op", false, buf, sizeof(buf), &eek_op);
+	k->op = has_op && slice_is(eek_op, "reencrypt") ? KMS_OP_REENCRYPT_EEK : KMS_OP_DECRYPT_EEK;
+	k->call = k->op == KMS_OP_REENCRYPT_EEK ? CALL_REENCRYPT : CALL_DECRYPT;
+	if (j) {
+		m.has_name = text_member(k, j, "name", &m.name);
+		has_iv = text_member(k, j, "iv", &iv);
+		has_material = text_member(k, j, "material", &material);
+		if (m.version_name.len == 0)
+			refuse(k, 400, ILLEGAL, "Parameter 'versionName' cannot be empty");
+		else if (!has_op)
+			refuse(k, 400, ILLEGAL, "Parameter 'eekOp' cannot be null");
+		else if (!has_iv || !has_material)
+			refuse(k, 400, ILLEGAL, "Parameter '%s' cannot be null", has_iv ? "material" : "iv");
+		else if (!slice_is(eek_op, "decrypt") && !slice_is(eek_op, "reencrypt"))
+			refuse(k, 400, ILLEGAL,
+			       "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
+		else if (name_fits(k, m.name, WIRE_NAME_MAX)) {
+			k->has_body_name = m.has_name;
+			k->body_name_len = m.name.len;
+			memcpy(k->body_name, m.name.p, m.name.len);
+			wire_eek_req_head_put(s, &m);
+			put_base64(k, s, iv, WIRE_EEK_MAX, "iv");
+			put_base64(k, s, material, WIRE_EEK_MAX, "material");
+		}
+	}
+	if (k->refusal.status) {
+		*s = start;
+		put_auth(k, s);
+	}
+}
+
+static void encode_generate(struct work *k, struct sink *s)
+{
+	uint8_t buf[64], num[64];
+	struct slice op, n;
+	bool has_op = query_get(k->r->query, "eek_op", false, buf, sizeof(buf), &op);
+	bool has_num = query_get(k->r->query, "num_keys", false, num, sizeof(num) - 1, &n);
+	long long count = 1;
+	char *end;
+
+	k->op = KMS_OP_GENERATE_EEK;
+	if (has_num && (!n.p || (n.len && !(n.len == 1 && n.p[0] == ' ')))) {
+		num[n.len] = 0;
+		count = strtoll((char *)num, &end, 10);
+		if (!n.p || end != (char *)num + n.len || isspace(num[0]) || count < INT32_MIN || count > INT32_MAX)
+			refuse(k, 400, "com.sun.jersey.api.ParamException$QueryParamException",
+			       "num_keys must be an integer");
+	}
+	if (kept_name(k).len == 0)
+		refuse(k, 400, ILLEGAL, "Parameter 'name' cannot be empty");
+	if (!has_op)
+		refuse(k, 400, ILLEGAL, "Parameter 'eekOp' cannot be null");
+	else if (!slice_is(op, "generate"))
+		refuse(k, 400, ILLEGAL, "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
+	if (count > (long long)k->w->k->eek_max)
+		refuse(k, 400, ILLEGAL,
+		       "num_keys is %lld; at most %u are generated at a time (svsm.kms.eek.max)", count,
+		       k->w->k->eek_max);
+	if (k->refusal.status)
+		put_auth(k, s);
+	else
+		put_name(k, s, CALL_GENERATE, kept_name(k), count > 0 ? (uint32_t)count : 0, 0);
+}
+
+/* One element of a batch. False: refused. */
+static bool put_item(struct work *k, struct sink *s, const cJSON *e)
+{
+	const cJSON *inner = cJSON_IsObject(e) ? json_member(e, "encryptedKeyVersion") : NULL;
+	struct slice version, iv, inner_version, material;
+	const char *missing = NULL;
+
+	if (!cJSON_IsObject(e)) {
+		refuse(k, 400, ILLEGAL, "Parameter 'valueMap' cannot be null");
+		return false;
+	}
+	if (!text_member(k, e, "versionName", &version))
+		missing = "versionName";
+	else if (!text_member(k, e, "iv", &iv))
+		missing = "iv";
+	else if (!cJSON_IsObject(inner))
+		missing = "encryptedKeyVersion";
+	else if (!text_member(k, inner, "versionName", &inner_version))
+		missing = "versionName";
+	else if (!text_member(k, inner, "material", &material))
+		missing = "material";
+	if (missing) {
+		refuse(k, 400, ILLEGAL, "Parameter '%s' cannot be null", missing);
+		return false;
+	}
+	if (!slice_is(inner_version, "EEK")) {
+		refuse(k, 400, ILLEGAL, "encryptedKey version name must be 'EEK', but found '%.*s'",
+		       (int)(inner_version.len < 200 ? inner_version.len : 200), (const char *)inner_version.p);
+		return false;
+	}
+	if (!name_fits(k, version, WIRE_VERSION_NAME_MAX))
+		return false;
+	sink_str16(s, version);
+	put_base64(k, s, iv, WIRE_EEK_MAX, "iv");
+	put_base64(k, s, material, WIRE_EEK_MAX, "material");
+	return k->refusal.status == 0;
+}
+
+static void encode_batch(struct work *k, struct sink *s)
+{
+	JSON_VALUE *j = NULL;
+	struct wire_batch_req m = { .cred = cred_of(k), .name = kept_name(k) };
+	struct sink start = *s;
+	const cJSON *e;
+	int n;
+
+	k->op = KMS_OP_REENCRYPT_EEK_BATCH;
+	k->call = CALL_REENCRYPT_BATCH;
+	if (m.name.len == 0)
+		refuse(k, 400, ILLEGAL, "Parameter 'name' cannot be empty");
+	j = body_json(k, cJSON_Array);
+	n = j ? cJSON_GetArraySize(j) : 0;
+	if (n > (int)WIRE_EEK_COUNT_MAX)
+		refuse(k, 400, ILLEGAL, "The batch has %d keys; at most %u are re-encrypted at a time", n,
+		       WIRE_EEK_COUNT_MAX);
+	if (k->refusal.status) {
+		put_auth(k, s);
+		return;
+	}
+	m.count = (uint32_t)n;
+	wire_batch_req_put(s, &m);
+	cJSON_ArrayForEach(e, j)
+		if (!put_item(k, s, e))
+			break;
+	if (k->refusal.status) {	/* the right to do it at all is checked before the entries are */
+		*s = start;
+		m.count = 0;
+		wire_batch_req_put(s, &m);
+	}
+}
+
+/* ---- lists ---- */
+
+static void encode_metadatas(struct work *k, struct sink *s)
+{
+	OUTBUF names = { 0 };
+	struct wire_names_req m = { .cred = cred_of(k) };
+	uint8_t buf[WIRE_NAME_MAX + 1];
+	struct slice name;
+	size_t at = 0;
+
+	k->op = KMS_OP_GET_KEYS_METADATA;
+	while (query_next(k->r->query, &at, "key", false, buf, sizeof(buf), &name)) {
+		if (!name.p)
+			refuse(k, 400, ILLEGAL, "A parameter 'key' is malformed or longer than %u bytes", WIRE_NAME_MAX);
+		if (!name.p || !name_fits(k, name, WIRE_NAME_MAX))
+			break;
+		put16(&names, name);
+		m.count++;
+	}
+	if (k->refusal.status || !outbuf_ok(&names)) {
+		put_auth(k, s);
+		return;
+	}
+	k->call = CALL_METADATAS;
+	wire_names_req_put(s, &m);
+	sink_put(s, names.p, names.len);
+}
+
+/* ---- all ---- */
+
+static const struct {
+	enum wire_call call;
+	enum kms_op op;
+} by_name[EP_COUNT] = {
+	[EP_NAMES] = { CALL_NAMES, KMS_OP_GET_KEYS },
+	[EP_METADATA] = { CALL_METADATA, KMS_OP_GET_METADATA },
+	[EP_CURRENT] = { CALL_CURRENT, KMS_OP_GET_CURRENT_KEY },
+	[EP_VERSIONS] = { CALL_VERSIONS, KMS_OP_GET_KEY_VERSIONS },
+	[EP_INVALIDATE] = { CALL_INVALIDATE, KMS_OP_INVALIDATE_CACHE },
+	[EP_DELETE] = { CALL_DELETE, KMS_OP_DELETE_KEY },
+	[EP_VERSION] = { CALL_VERSION_GET, KMS_OP_GET_KEY_VERSION },
+};
+
+/* doAs is refused, not ignored: the caller must not act as himself where he meant somebody else. */
+static void check_do_as(struct work *k)
+{
+	uint8_t buf[WIRE_USER_MAX];
+	struct slice who;
+
+	if (k->r->query.len && query_get(k->r->query, "doas", true, buf, sizeof(buf), &who))
+		refuse(k, 403, "doAs", "%.*s", (int)who.len, (const char *)who.p);
+}
+
+static void encode_other(struct work *k, struct sink *s)
+{
+	k->op = k->route.ep == EP_OPTIONS ? KMS_OP_HANDSHAKE :
+		k->route.ep == EP_DELEGATION ? KMS_OP_DELEGATION_TOKEN :
+		k->route.ep >= EP_FIRST_PAGE ? KMS_OP_STATUS : KMS_OP_OTHER;
+	switch (k->route.ep) {
+	case EP_NOT_FOUND: {
+		struct slice host = k->r->host, t = k->r->target;
+
+		/* The container adds the slash that it would redirect to. */
+		int bare = slice_starts(t, "/kms") && (t.len == 4 || t.p[4] == '?') ? 4 : 0;
+
+		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http://%.*s%.*s%s%.*s",
+		       (int)(host.len < 100 ? host.len : 100), (const char *)host.p, bare, (const char *)t.p,
+		       bare ? "/" : "", (int)(t.len < 300 ? t.len : 300) - bare, (const char *)t.p + bare);
+		break;
+	}
+	case EP_BAD_METHOD:
+		refuse(k, 405, "javax.ws.rs.WebApplicationException", "Method not allowed; allowed are %s",
+		       k->route.allow);
+		break;
+	case EP_DELEGATION:
+		refuse(k, 501, "java.lang.UnsupportedOperationException",
+		       "Delegation tokens are not offered by this server yet");
+		break;
+	default:
+		break;
+	}
+	put_auth(k, s);
+}
+
+void encode_request(struct work *k, struct sink *s)
+{
+	enum endpoint ep = k->route.ep;
+
+	memset(&k->refusal, 0, sizeof(k->refusal));
+	check_do_as(k);
+	if (by_name[ep].call || ep == EP_GENERATE || ep == EP_ROLL || ep == EP_BATCH || ep == EP_DECRYPT) {
+		size_t max = ep == EP_VERSION || ep == EP_DECRYPT ? WIRE_VERSION_NAME_MAX : WIRE_NAME_MAX;
+
+		(void)name_fits(k, k->route.name, max);
+	}
+	if (k->refusal.status && ep != EP_NOT_FOUND && ep != EP_BAD_METHOD) {
+		k->op = by_name[ep].op;
+		put_auth(k, s);
+		return;
+	}
+	switch (ep) {
+	case EP_CREATE:
+	case EP_IMPORT:
+		encode_create(k, s);
+		return;
+	case EP_ROLL:
+		encode_roll(k, s);
+		return;
+	case EP_DECRYPT:
+		encode_eek(k, s);
+		return;
+	case EP_GENERATE:
+		encode_generate(k, s);
+		return;
+	case EP_BATCH:
+		encode_batch(k, s);
+		return;
+	case EP_METADATAS:
+		encode_metadatas(k, s);
+		return;
+	default:
+		break;
+	}
+	if (!by_name[ep].call) {
+		encode_other(k, s);
+		return;
+	}
+	k->op = by_name[ep].op;
+	put_name(k, s, by_name[ep].call, kept_name(k), 0, k->from);
+}

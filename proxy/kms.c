@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's side of the requests: every request of a turn is written into a slot, then one flush makes
+ * all the calls, then the answers are sent. A request that needs a larger slot, or meets another change
+ * to its key, is made again; a change waits for its commit.
+ */
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/kms.h"
+
+static struct work *work_take(struct kms_worker *w)
+{
+	struct work *k = w->free;
+
+	if (k) {
+		w->free = k->next;
+		memset(k, 0, offsetof(struct work, name));
+		k->description = NULL;
+		k->outcome = 0;
+		k->outcome_text = NULL;
+	} else {
+		k = calloc(1, sizeof(*k));
+	}
+	if (k) {
+		k->w = w;
+		k->slot = -1;
+		clock_gettime(CLOCK_MONOTONIC, &k->began);
+	}
+	return k;
+}
+
+static void slot_drop(struct work *k)
+{
+	if (k->slot >= 0)
+		channel_slot_release(k->w->lane, k->slot);
+	k->slot = -1;
+}
+
+void work_finish(struct work *k)
+{
+	slot_drop(k);
+	outbuf_free(&k->gathered);
+	free(k->description);
+	free(k->outcome_text);
+	k->state = WORK_FREE;
+	k->next = k->w->free;
+	k->w->free = k;
+}
+
+static void wait_for_slot(struct work *k)
+{
+	struct kms_worker *w = k->w;
+
+	k->state = WORK_WAITING;
+	k->next = NULL;
+	*w->waiting_end = k;
+	w->waiting_end = &k->next;
+}
+
+/*
+ * Writes the call and queues it. False: it cannot be made now and waits for a slot. Bodies larger than
+ * a small slot are noticed by the sink, and written again into a large one.
+ */
+static bool submit(struct work *k)
+{
+	struct kms_worker *w = k->w;
+	struct sink s;
+
+	for (;;) {
+		k->slot = channel_slot_take(w->lane, k->large);
+		if (k->slot < 0) {
+			wait_for_slot(k);
+			return false;
+		}
+		s = sink_of(channel_request(w->lane, k->slot), channel_room(k->slot));
+		k->large = k->slot >= (int)CALL_SMALL;
+		encode_request(k, &s);
+		if (sink_ok(&s))
+			break;
+		slot_drop(k);
+		if (k->large) {
+			answer_refusal(k, NULL, 413, "java.lang.IllegalArgumentException",
+				       "The request is larger than one call to the key service can be");
+			return true;
+		}
+		k->large = true;
+	}
+	k->generation = channel_generation(w->k->channel);
+	if (!channel_submit(w->lane, k->slot, k->call, s.need)) {
+		slot_drop(k);
+		wait_for_slot(k);
+		return false;
+	}
+	k->state = WORK_CALLED;
+	k->next = NULL;
+	*w->called_end = k;
+	w->called_end = &k->next;
+	return true;
+}
+
+/*
+ * Another change to the key is on its way to the disk. It may have arrived meanwhile: the commit thread
+ * counts its turns before it looks at has_busy, and we look at the count after setting it.
+ */
+static bool wait_for_commit(struct work *k, uint32_t turns)
+{
+	struct kms_worker *w = k->w;
+
+	__atomic_store_n(&w->has_busy, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&w->k->commits.turns, __ATOMIC_SEQ_CST) != turns)
+		return false;
+	k->state = WORK_BUSY;
+	k->next = w->busy;
+	w->busy = k;
+	return true;
+}
+
+static bool is_change(enum wire_call c)
+{
+	return c == CALL_CREATE || c == CALL_IMPORT || c == CALL_ROLL || c == CALL_DELETE;
+}
+
+/* What became of one call. staged: the list for the commit thread grows here. */
+static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
+{
+	struct kms_worker *w = k->w;
+	struct wire_ans ans = { .user = slice_of("", 0), .cookie = slice_of("", 0), .arg = slice_of("", 0) };
+	struct slice bytes;
+	uint32_t err = channel_result(w->lane, k->slot, &bytes);
+
+	if (bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), &ans) != RC_OK)
+		err = E_INTERNAL;
+	if (err == E_TOO_BIG && !k->large) {
+		slot_drop(k);
+		k->large = true;
+		(void)submit(k);
+		return;
+	}
+	if (err == E_BUSY) {
+		slot_drop(k);
+		if (!wait_for_commit(k, turns))
+			(void)submit(k);
+		return;
+	}
+	if (err == E_OK && is_change(k->call) && !k->refusal.status) {
+		struct cursor body = ans.body;
+
+		k->ans = ans;
+		if (!wire_staged_next(&body, &k->staged)) {
+			answer_call(k, E_INTERNAL, &ans);
+			return;
+		}
+		k->state = WORK_STAGED;
+		k->next = NULL;
+		**staged_end = k;
+		*staged_end = &k->next;
+		return;
+	}
+	if (err == E_OK && k->call == CALL_NAMES && !k->refusal.status && answer_names_page(k, &ans)) {
+		slot_drop(k);
+		k->large = true;
+		(void)submit(k);
+		return;
+	}
+	answer_call(k, err, &ans);
+}
+
+/* Everything submitted since the last flush. */
+static struct work *take_called(struct kms_worker *w)
+{
+	struct work *list = w->called;
+
+	w->called = NULL;
+	w->called_end = &w->called;
+	return list;
+}
+
+static void run_calls(struct kms_worker *w)
+{
+	struct work *list, *k, *staged = NULL, **staged_end = &staged;
+	uint32_t turns = __atomic_load_n(&w->k->commits.turns, __ATOMIC_SEQ_CST);
+	enum rc rc = channel_flush(w->lane);
+
+	for (list = take_called(w); (k = list);) {
+		list = k->next;
+		if (rc == RC_OK)
+			complete(k, turns, &staged_end);
+		else
+			answer_died(k);
+	}
+	if (staged)
+		commit_add(w->k, staged);
+}
+
+static void retry_waiting(struct kms_worker *w)
+{
+	struct work *list = w->waiting, *k;
+
+	w->waiting = NULL;
+	w->waiting_end = &w->waiting;
+	for (; (k = list);) {
+		list = k->next;
+		(void)submit(k);
+	}
+}
+
+static void worker_turn(void *arg)
+{
+	struct kms_worker *w = arg;
+
+	do {
+		while (w->called)
+			run_calls(w);
+		if (w->waiting)
+			retry_waiting(w);
+	} while (w->called);
+	(void)!audit_flush(w->k->audit); /* the lines are on their way before the answers are; failure is
+					    counted there */
+}
+
+static void worker_request(void *arg, struct server_conn *c, const struct http_request *r)
+{
+	struct kms_worker *w = arg;
+	struct work *k = work_take(w);
+
+	if (!k) {
+		server_reply(c, &(struct reply){ .status = 503, .headers = slice_of("", 0), .body = slice_of("", 0) });
+		return;
+	}
+	k->c = c;
+	k->r = r;
+	route_find(w, r, &k->route);
+	switch (k->route.ep) {
+	case EP_HEALTH:
+	case EP_METRICS:
+	case EP_INDEX:
+	case EP_MISSING:
+	case EP_BAD_PATH:
+		page_open(k);
+		return;
+	default:
+		break;
+	}
+	/* The name stands in the worker's memory, which the next request uses again. A longer one keeps its
+	 * length only, and is refused for it. */
+	encode_keep_name(k, k->route.name);
+	k->route.name = slice_of(k->name, k->route.name.len < sizeof(k->name) ? k->name_len : k->route.name.len);
+	(void)submit(k);
+	/* Flush when the ring is full; otherwise at the end of the turn. */
+	if (k->state == WORK_WAITING)
+		worker_turn(w);
+}
+
+static void worker_woken(void *arg)
+{
+	struct kms_worker *w = arg;
+	struct work *list, *busy, *k;
+
+	pthread_mutex_lock(&w->done_lock);
+	list = w->done;
+	w->done = NULL;
+	w->done_end = &w->done;
+	pthread_mutex_unlock(&w->done_lock);
+	for (; (k = list);) {
+		list = k->next;
+		if (k->outcome == WORK_DIED)
+			answer_died(k);
+		else if (k->outcome == WORK_STORE)
+			answer_store(k, k->outcome_text ? k->outcome_text : "The store refused the change");
+		else
+			answer_call(k, k->outcome, &k->ans);
+	}
+	__atomic_store_n(&w->has_busy, 0, __ATOMIC_SEQ_CST);
+	for (busy = w->busy, w->busy = NULL; (k = busy);) {
+		busy = k->next;
+		(void)submit(k);
+	}
+	worker_turn(w);
+}
+
+static void *worker_start(void *ctx, unsigned number)
+{
+	struct kms *s = ctx;
+	struct kms_worker *w = &s->worker[number];
+
+	w->k = s;
+	w->number = number;
+	w->lane = channel_lane(s->channel, number);
+	w->called_end = &w->called;
+	w->waiting_end = &w->waiting;
+	w->done_end = &w->done;
+	w->groups = groups_new();
+	pthread_mutex_init(&w->done_lock, NULL);
+	INVARIANT(w->groups);
+	return w;
+}
+
+const struct server_ops kms_ops = {
+	.start = worker_start,
+	.request = worker_request,
+	.turn = worker_turn,
+	.woken = worker_woken,
+};

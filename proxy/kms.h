@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The KMS proxy: Hadoop's REST interface on one side, calls to the service on the other. It translates
+ * and carries; who somebody is and what he may do is decided in the service, and everything here treats
+ * its answer as final. Private to proxy/.
+ *
+ * A request's way: route.c finds the endpoint, encode.c writes the call into a request slot, kms.c makes
+ * all calls of a turn in one crossing, answer.c turns the answer into HTTP. Changes go through
+ * commit.c first, which makes them durable.
+ */
+#ifndef PROXY_KMS_H
+#define PROXY_KMS_H
+
+#include <pthread.h>
+
+#include "channel/channel.h"
+#include "proxy/audit.h"
+#include "proxy/metrics.h"
+#include "proxy/offline.h"
+#include "proxy/server.h"
+#include "proxy/settings.h"
+#include "proxy/store.h"
+#include "wire/msg.h"
+
+/* What a path and method ask for. */
+enum endpoint {
+	EP_NONE,
+	EP_OPTIONS,
+	EP_CREATE,
+	EP_IMPORT,
+	EP_NAMES,
+	EP_METADATAS,
+	EP_METADATA,
+	EP_CURRENT,
+	EP_VERSIONS,
+	EP_GENERATE,
+	EP_ROLL,
+	EP_INVALIDATE,
+	EP_BATCH,
+	EP_DELETE,
+	EP_VERSION,
+	EP_DECRYPT,	/* and re-encrypt, by eek_op */
+	EP_REENCRYPT,
+	EP_NOT_FOUND,	/* under /kms, but nothing there */
+	EP_BAD_METHOD,
+	EP_DELEGATION,	/* delegation-token operations: not offered yet */
+	/* pages that ask who is there first */
+	EP_FIRST_PAGE,
+	EP_JMX = EP_FIRST_PAGE,
+	EP_CONF,
+	EP_STACKS,
+	EP_PROM,
+	EP_PAGE_METHOD,	/* a page, but not with this method */
+	EP_BAD_NAME,	/* characters that must be percent-encoded */
+	EP_OUTSIDE,	/* not under /kms: a plain 404 */
+	/* pages for everybody */
+	EP_HEALTH,
+	EP_METRICS,
+	EP_INDEX,
+	EP_MISSING,	/* below /static, which is open */
+	EP_BAD_PATH,	/* a percent code that is none */
+	EP_COUNT
+};
+
+struct route {
+	enum endpoint ep;
+	struct slice name;	/* decoded key name or version name; points into worker memory */
+	const char *allow;	/* for EP_BAD_METHOD */
+};
+
+/* A refusal that the proxy itself finds: sent once the service has said who the caller is. */
+struct refusal {
+	unsigned status;		/* 0: none */
+	const char *exception;		/* Java class; the part behind the last dot is the simple name */
+	char message[512];
+};
+
+struct kms;
+struct kms_worker;
+
+enum work_state { WORK_FREE, WORK_CALLED, WORK_STAGED, WORK_BUSY, WORK_WAITING };
+
+/* One request under way. */
+struct work {
+	struct work *next;
+	struct kms_worker *w;
+	struct server_conn *c;
+	const struct http_request *r;
+	enum work_state state;
+	struct route route;
+	enum wire_call call;
+	enum kms_op op;
+	int slot;
+	bool large;
+	bool has_material, has_description, has_body_name, anonymous_token;
+	uint32_t generation;	/* of the service, when the call was made */
+	struct refusal refusal;
+	struct timespec began;
+	/* EP_NAMES: pages gathered so far; EP_METADATA...: unused */
+	struct outbuf gathered;
+	uint64_t from;
+	size_t name_len, body_name_len, description_len;
+	uint8_t name[WIRE_VERSION_NAME_MAX], body_name[WIRE_NAME_MAX], user[WIRE_USER_MAX + 1];
+	uint8_t *description;	/* for the audit line; malloc */
+	/* WORK_STAGED */
+	struct wire_ans ans;
+	struct wire_staged staged;
+	uint32_t outcome;	/* enum wire_err, or WORK_DIED, WORK_STORE */
+	char *outcome_text;	/* WORK_STORE: what the store said; malloc */
+};
+#define WORK_DIED 1000u		/* the service died before the change was durable */
+#define WORK_STORE 1001u	/* the store refused; nothing was changed */
+
+struct kms_worker {
+	struct kms *k;
+	unsigned number;
+	struct channel_lane *lane;
+	struct work *free;
+	struct work *called, **called_end;	/* submitted since the last flush */
+	struct work *busy;			/* wait for the commit of another change to their key */
+	struct work *waiting, **waiting_end;	/* wait for a slot */
+	struct outbuf body, headers, scratch;
+	uint8_t *decoded;	/* the path's name, decoded */
+	size_t decoded_room;
+	/* written by the commit thread */
+	pthread_mutex_t done_lock;
+	struct work *done, **done_end;
+	uint32_t has_busy;	/* atomic */
+	struct group_cache *groups;
+};
+
+struct commit_queue {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct work *first, **end;
+	bool stop;
+	pthread_t thread;
+	uint32_t turns;		/* atomic: groups finished */
+};
+
+struct kms {
+	struct channel *channel;
+	struct store *store;
+	struct server *server;
+	struct audit *audit;
+	struct metrics *metrics;
+	struct settings *settings;
+	struct conf *conf;
+	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
+	pthread_mutex_t control;	/* the control lane */
+	struct kms_worker *worker;	/* one each */
+	unsigned workers;
+	struct commit_queue commits;
+	uint64_t restarts;		/* of the service; atomic */
+	uint64_t groups;		/* commits made; atomic */
+	uint64_t committed;		/* changes in them; atomic */
+	char fatal[1024];		/* why the server must stop; empty: it need not */
+	uint32_t must_stop;		/* atomic */
+	/* copies of settings that the hot path reads */
+	bool groups_os, cookie_persistent;
+	char cookie_suffix[1024];	/* "; Path=..; Domain=.." */
+	uint32_t eek_max;
+};
+
+extern const struct server_ops kms_ops;
+
+/* route.c: never fails; w->decoded holds the name. */
+void route_find(struct kms_worker *w, const struct http_request *r, struct route *out);
+/*
+ * First value of a query parameter, form-decoded into buf. False: not there. len 0 and true: empty, or, with
+ * p NULL, there but malformed or too long for buf: to be refused, never ignored.
+ */
+MUST_CHECK bool query_get(struct slice query, const char *name, bool ignore_case, uint8_t *buf, size_t room,
+			  struct slice *out);
+/* Walks all parameters of that name. Start with *at = 0. */
+MUST_CHECK bool query_next(struct slice query, size_t *at, const char *name, bool ignore_case, uint8_t *buf,
+			   size_t room, struct slice *out);
+/* Percent-decodes; plus: '+' is a space. False: malformed, or no room. */
+MUST_CHECK bool percent_decode(struct slice in, bool plus, uint8_t *out, size_t room, size_t *len);
+
+/* encode.c: writes the call's body. Sets work->call, op, and work->refusal where the request is wrong. */
+void encode_request(struct work *k, struct sink *s);
+/* Copies a name into the work, where it outlives the turn. */
+void encode_keep_name(struct work *k, struct slice name);
+
+/* answer.c: replies to the client, writes the audit lines. */
+void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans);
+void answer_died(struct work *k);
+void answer_store(struct work *k, const char *text);
+/* A JSON error; events of ans are written first. */
+void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status, const char *exception,
+		    const char *message);
+/* Appends the names of a page; true: there are more, w->from is set. */
+MUST_CHECK bool answer_names_page(struct work *k, const struct wire_ans *ans);
+
+/* For pages.c: headers are ready lines; the body is copied. A page in HTML for an error. */
+void answer_page(struct work *k, const struct wire_ans *ans, unsigned status, const char *reason, const char *type,
+		 const char *headers, struct slice body);
+void answer_html(struct work *k, const struct wire_ans *ans, unsigned status, const char *message);
+
+/* pages.c: everything that is not a key operation. */
+void page_answer(struct work *k, const struct wire_ans *ans);
+void page_open(struct work *k);
+
+/* groups.c: the operating system's groups of a user, encoded for wire_cred; cached. */
+struct group_cache *groups_new(void);
+void groups_free(struct group_cache *g);
+struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *count);
+
+/* commit.c */
+enum rc commit_start(struct kms *k);
+void commit_stop(struct kms *k);	/* after the server has stopped */
+void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
+
+/* kms.c */
+void work_finish(struct work *k);	/* after server_reply(): frees slot and work */
+
+/* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */
+enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err);
+/* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
+enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);
+void setup_notices(const struct settings *s);
+/* The platform slot's key: 32 bytes in a 0600 file, made when absent and wanted. */
+enum rc setup_platform_key(const char *data, bool create, struct secret *key, struct core_error *err);
+enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error *err);
+enum rc setup_store(struct kms *k, const char *data, const struct store_options *opt, struct core_error *err);
+enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err);
+enum rc core_status(struct kms *k, struct wire_status *out);
+/* One call on a lane with nothing else under way; *ans points into the slot, which the caller releases. */
+enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body, int *slot, uint32_t *err,
+		  struct wire_ans *ans);
+void core_error_text(uint32_t err, const struct wire_ans *ans, char *out, size_t room);
+
+/*
+ * recovery.c: the keyslot for the owner's public key (PEM file). Written when there is none or when the
+ * key is another one.
+ */
+enum rc recovery_slot_update(struct kms *k, const char *pem_path, struct core_error *err);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands that work on a data directory without a server: they start a service of their own in its
+ * sandbox, and let it open and check the store as a server's would. The only header of proxy/ that the
+ * command line includes.
+ */
+#ifndef PROXY_OFFLINE_H
+#define PROXY_OFFLINE_H
+
+#include "base/base.h"
+
+struct core_error {
+	char text[1400];	/* what happened, and what to do */
+	int exit_code;
+};
+
+struct offline_report {
+	uint64_t keys, epoch, file_bytes, memory;
+	uint8_t store_id[16];
+	bool recovery_slot;
+	const char *isolation;	/* constant */
+};
+
+/* Checks structure, seals, and that nothing is missing or old. Works beside a running server. */
+enum rc offline_verify(const char *data, const char *conf, struct offline_report *r, struct core_error *err);
+
+/*
+ * Writes a consistent copy of the store to a new file (0600), after checking that it can be opened with
+ * a recovery key. The copy is a whole store: put it in place as store.mdb, then recover.
+ */
+enum rc offline_export(const char *data, const char *file, struct offline_report *r, struct core_error *err);
+
+/*
+ * Gives the store a platform keyslot for this machine. `unwrap` is given the recovery slot and the public
+ * key (DER) of the service's moment, and returns the blob for it: store_id[16] and the wrapped data root,
+ * 162 bytes. The recovery key itself never leaves the caller.
+ */
+#define OFFLINE_RECOVER_LEN (16 + 1 + 97 + 16 + 32)
+typedef enum rc (*offline_unwrap)(void *ctx, struct slice slot, struct slice public_der,
+				  uint8_t out[OFFLINE_RECOVER_LEN], struct core_error *err);
+enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, struct offline_report *r,
+			struct core_error *err);
+
+/* Which rule decides whether user may do op on key. data may be NULL: then no key exists. */
+enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,
+		    bool *allowed, char *rule, size_t room, struct core_error *err);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server says about itself: /health, /metrics, /jmx, /conf, /stacks, and a start page. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/jmx.h"
+#include "proxy/kms.h"
+#include "proxy/text.h"
+
+static uint64_t mono_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static const char *const store_states[] = {
+	[STORE_NONE] = "none", [STORE_LOADING] = "loading", [STORE_READY] = "ready", [STORE_REFUSED] = "refused",
+};
+
+/*
+ * Always 200 while the server can answer at all; "status" says whether it can do its work. What the
+ * isolation is worth is said in words: nobody should take "process" for hardware protection.
+ */
+static void health(struct work *k)
+{
+	struct kms *s = k->w->k;
+	struct wire_status st = { 0 };
+	struct audit_state audit;
+	OUTBUF o = { 0 };
+	bool up = core_status(s, &st) == RC_OK, ok;
+	const char *isolation = boot_isolation_name(up ? st.isolation : channel_isolation(s->channel));
+
+	audit_state(s->audit, &audit);
+	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing;
+	outbuf_printf(&o, "{\"status\":\"%s\",\"isolation\":\"%s\",\"protects\":\"%s\",\"version\":\"%s\",",
+		      ok ? "ok" : up ? "degraded" : "starting", isolation,
+		      strcmp(isolation, "process") == 0 ? "keys are kept from other users of this machine, not from "
+							  "its administrator or the hypervisor" :
+							  "see docs/threat-model.md",
+		      SVSM_VERSION);
+	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
+		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
+		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
+	outbuf_printf(
+		&o,
+		"\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
+		st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown",
+		st.memory_locked ? "true" : "false", audit.failing ? "failing" : "ok",
+		(unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
+	answer_page(k, NULL, 200, NULL, "application/json", "", outbuf_slice(&o));
+}
+
+/* Runs a writer of a FILE into an answer. */
+static void answer_file(struct work *k, const struct wire_ans *ans, unsigned status, const char *reason,
+			const char *type, const char *headers, FILE *f, char **text, size_t *len)
+{
+	bool ok = fclose(f) == 0;
+
+	if (ok)
+		answer_page(k, ans, status, reason, type, headers, slice_of(*text, *len));
+	else
+		answer_html(k, NULL, 500, "No memory");
+	free(*text);
+}
+
+static void metrics_page(struct work *k, const struct wire_ans *ans)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f) {
+		answer_html(k, NULL, 500, "No memory");
+		return;
+	}
+	metrics_write(k->w->k->metrics, mono_ns(), f);
+	answer_file(k, ans, 200, NULL, "text/plain; version=0.0.4; charset=utf-8", "", f, &text, &len);
+}
+
+void page_open(struct work *k)
+{
+	static const char index[] =
+		"<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
+		"<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
+		"<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
+
+	k->op = KMS_OP_STATUS;
+	switch (k->route.ep) {
+	case EP_HEALTH:
+		health(k);
+		break;
+	case EP_METRICS:
+		metrics_page(k, NULL);
+		break;
+	case EP_INDEX:
+		answer_page(k, NULL, 200, NULL, "text/html;charset=utf-8", "", slice_str(index));
+		break;
+	case EP_BAD_PATH:
+		answer_html(k, NULL, 400, "Bad Request");
+		break;
+	default:
+		answer_html(k, NULL, 404, "Not Found");
+	}
+}
+
+static void jmx_page(struct work *k, const struct wire_ans *ans)
+{
+	struct kms *s = k->w->k;
+	struct jmx_source src = { .metrics = s->metrics, .now = mono_ns() };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	unsigned status;
+
+	if (!f) {
+		answer_html(k, NULL, 500, "No memory");
+		return;
+	}
+	pthread_rwlock_rdlock(&s->settings_lock);
+	src.process_name = settings_str(s->settings, SET_METRICS_PROCESS);
+	src.session_id = settings_str(s->settings, SET_METRICS_SESSION);
+	status = jmx_write(&src, k->r->query, f);
+	pthread_rwlock_unlock(&s->settings_lock);
+	/* The status it means to send never reaches Hadoop's clients: its headers are gone by then. */
+	(void)status;
+	answer_file(k, ans, 200, NULL, "application/json; charset=utf8",
+		    "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET\r\n", f, &text, &len);
+}
+
+static void conf_page(struct work *k, const struct wire_ans *ans)
+{
+	struct kms *s = k->w->k;
+	struct slice accept = http_header_value(k->r, "accept"), name = slice_of("", 0);
+	bool json = accept.len && memmem(accept.p, accept.len, "json", 4);
+	uint8_t buf[512];
+	char *text = NULL, reason[600];
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	bool found;
+
+	if (!f) {
+		answer_html(k, NULL, 500, "No memory");
+		return;
+	}
+	if (!query_get(k->r->query, "name", false, buf, sizeof(buf), &name))
+		name = slice_of("", 0);
+	else if (!name.p)
+		name = slice_str("(unreadable)");
+	pthread_rwlock_rdlock(&s->settings_lock);
+	found = settings_dump(s->settings, s->conf, json ? SETTINGS_JSON : SETTINGS_XML, name, f);
+	pthread_rwlock_unlock(&s->settings_lock);
+	snprintf(reason, sizeof(reason), "Property %.*s not found", (int)name.len, (const char *)name.p);
+	answer_file(k, ans, found ? 200 : 404, found ? NULL : reason,
+		    json ? "application/json; charset=utf-8" : "text/xml; charset=utf-8", "", f, &text, &len);
+}
+
+/* Hadoop shows Java's threads here; ours are told by their numbers. */
+static void stacks_page(struct work *k, const struct wire_ans *ans)
+{
+	struct metrics_process p;
+	OUTBUF o = { 0 };
+
+	metrics_process_read(&p);
+	outbuf_printf(&o, "Process Thread Dump: SVSM-KMS proxy\n%llu threads: %llu running, %llu waiting\n"
+			  "This server is not a Java process; there are no Java stacks to show.\n",
+		      (unsigned long long)p.threads, (unsigned long long)p.threads_running,
+		      (unsigned long long)p.threads_waiting);
+	answer_page(k, ans, 200, NULL, "text/plain; charset=utf-8", "", outbuf_slice(&o));
+}
+
+/* Hadoop's place for the same figures; off unless configured. */
+static void prom_page(struct work *k, const struct wire_ans *ans)
+{
+	struct kms *s = k->w->k;
+	bool on;
+
+	pthread_rwlock_rdlock(&s->settings_lock);
+	on = settings_bool(s->settings, SET_PROMETHEUS);
+	pthread_rwlock_unlock(&s->settings_lock);
+	if (on)
+		metrics_page(k, ans);
+	else
+		answer_html(k, ans, 404, "Not Found");
+}
+
+/* One of the entries of a comma list, blanks around them aside. */
+static bool in_list(struct slice list, struct slice what)
+{
+	while (list.len) {
+		const uint8_t *comma = memchr(list.p, ',', list.len);
+		size_t n = comma ? (size_t)(comma - list.p) : list.len;
+
+		if (slice_eq(text_trim(slice_of(list.p, n)), what))
+			return true;
+		n += comma != NULL;
+		list = slice_of(list.p + n, list.len - n);
+	}
+	return false;
+}
+
+static bool in_groups(struct work *k, struct slice groups, struct slice user)
+{
+	uint16_t count;
+	struct cursor c = groups_of(k->w->groups, user, &count);
+	struct slice one;
+
+	while (wire_group_next(&c, &one))
+		if (in_list(groups, one))
+			return true;
+	return false;
+}
+
+/*
+ * Hadoop's administrators ("user,user group,group"), where the pages are for them only. Of the groups those
+ * of the operating system count; who is in others is the core's knowledge, and the answer is no.
+ */
+static bool may_see(struct work *k, const struct wire_ans *ans)
+{
+	const struct kms *s = k->w->k;
+	struct slice list, groups = slice_of("", 0);
+	const uint8_t *blank;
+
+	if (!settings_bool(s->settings, SET_SECURITY_AUTHORIZATION) ||
+	    !settings_bool(s->settings, SET_INSTRUMENTATION_ADMIN))
+		return true;
+	list = slice_str(settings_str(s->settings, SET_HTTP_ADMINISTRATORS));
+	blank = list.len ? memchr(list.p, ' ', list.len) : NULL;
+	if (blank) {
+		groups = text_trim(slice_of(blank, (size_t)(list.p + list.len - blank)));
+		list.len = (size_t)(blank - list.p);
+	}
+	return slice_is(text_trim(list), "*") || slice_is(groups, "*") || in_list(list, ans->user) ||
+	       (k->w->k->groups_os && in_groups(k, groups, ans->user));
+}
+
+void page_answer(struct work *k, const struct wire_ans *ans)
+{
+	char text[WIRE_USER_MAX + 128];
+	bool may;
+
+	pthread_rwlock_rdlock(&k->w->k->settings_lock);
+	may = may_see(k, ans);
+	pthread_rwlock_unlock(&k->w->k->settings_lock);
+	if (!may) {
+		snprintf(text, sizeof(text), "User %.*s is unauthorized to access this page.", (int)ans->user.len,
+			 (const char *)ans->user.p);
+		answer_html(k, ans, 403, text);
+		return;
+	}
+	switch (k->route.ep) {
+	case EP_JMX:
+		jmx_page(k, ans);
+		break;
+	case EP_CONF:
+		conf_page(k, ans);
+		break;
+	case EP_STACKS:
+		stacks_page(k, ans);
+		break;
+	case EP_PROM:
+		prom_page(k, ans);
+		break;
+	case EP_PAGE_METHOD:
+		snprintf(text, sizeof(text), "HTTP method %.*s is not supported by this URL",
+			 (int)k->r->method_text.len, (const char *)k->r->method_text.p);
+		answer_html(k, ans, 405, text);
+		break;
+	case EP_BAD_NAME:
+		answer_html(k, ans, 400, "Bad Request");
+		break;
+	default:
+		answer_html(k, ans, 404, "Not Found");
+	}
+}

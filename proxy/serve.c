@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `svsm-kms serve`: starts service, store and HTTP server in the foreground, and watches over them. The
+ * main thread owns signals, configuration and the service's life; it is the thread that starts the
+ * service, which dies with it.
+ */
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/kms.h"
+
+int serve_main(int argc, char **argv);
+
+struct serve {
+	const char *conf_dir, *data, *listen;
+	bool hints;
+	struct kms k;
+	struct server_config config;
+	struct server_limits limits;
+	const char *listens[16];
+	char *listen_copy;
+	char data_buf[1024], audit_path[2048], listen_buf[512];
+	int signals;
+	uint64_t deaths[5];	/* when the service died lately, ms */
+};
+
+static uint64_t mono_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void say(const char *text)
+{
+	fprintf(stderr, "svsm-kms: %s\n", text);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: svsm-kms serve [--conf DIR] [--data DIR] [--listen HOST:PORT[,HOST:PORT]] [--hints]\n");
+	return 2;
+}
+
+static bool parse_args(struct serve *s, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "conf", required_argument, NULL, 'c' }, { "data", required_argument, NULL, 'd' },
+		{ "listen", required_argument, NULL, 'l' }, { "hints", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int o;
+
+	optind = 1;
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (o) {
+		case 'c':
+			s->conf_dir = optarg;
+			break;
+		case 'd':
+			s->data = optarg;
+			break;
+		case 'l':
+			s->listen = optarg;
+			break;
+		case 'h':
+			s->hints = true;
+			break;
+		default:
+			return false;
+		}
+	return optind == argc;
+}
+
+/* ---- settings to structures ---- */
+
+static unsigned cpus(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return n > 0 ? (unsigned)n : 1;
+}
+
+/* Names are not looked up: 127.example.org may be any address. */
+static bool is_loopback(const char *listen)
+{
+	const char *colon = strrchr(listen, ':');
+	char host[INET_ADDRSTRLEN];
+	struct in_addr a;
+
+	if (strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
+		return true;
+	if (!colon || (size_t)(colon - listen) >= sizeof(host))
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
+	return inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127;
+}
+
+/* Splits the list in place. */
+static bool split_listen(struct serve *s, const char *text)
+{
+	char *save = NULL, *one;
+
+	s->listen_copy = strdup(text);
+	for (one = s->listen_copy ? strtok_r(s->listen_copy, ", ", &save) : NULL; one;
+	     one = strtok_r(NULL, ", ", &save)) {
+		if (s->config.listen_count == ARRAY_LEN(s->listens))
+			return false;
+		s->listens[s->config.listen_count++] = one;
+	}
+	s->config.listen = s->listens;
+	return s->config.listen_count > 0;
+}
+
+static enum rc choose_listen(struct serve *s, struct core_error *err)
+{
+	const struct settings *set = s->k.settings;
+	const char *text = s->listen;
+	size_t i;
+
+	if (!text && settings_is_set(set, SET_LISTEN))
+		text = settings_str(set, SET_LISTEN);
+	if (!text || !*text) {
+		snprintf(s->listen_buf, sizeof(s->listen_buf), "%s:%lld",
+			 s->conf_dir ? settings_str(set, SET_HTTP_HOST) : "127.0.0.1",
+			 (long long)settings_int(set, SET_HTTP_PORT));
+		text = s->listen_buf;
+	}
+	err->exit_code = 78;
+	if (!split_listen(s, text)) {
+		snprintf(err->text, sizeof(err->text), "--listen: \"%s\" is no list of up to 16 HOST:PORT", text);
+		return RC_BAD_INPUT;
+	}
+	for (i = 0; !s->conf_dir && i < s->config.listen_count; i++)
+		if (!is_loopback(s->listens[i])) {
+			snprintf(err->text, sizeof(err->text), "without --conf every caller may do everything, so only "
+				 "loopback addresses are served; give --conf with ACLs to listen on %s", s->listens[i]);
+			return RC_DENIED;
+		}
+	return RC_OK;
+}
+
+static void fill_config(struct serve *s)
+{
+	const struct settings *set = s->k.settings;
+	struct server_limits *l = &s->config.limits;
+
+	l->http.head_max = (size_t)settings_int(set, SET_HEADER_MAX);
+	l->http.body_max = (size_t)settings_int(set, SET_BODY_MAX);
+	l->connections = (unsigned)settings_int(set, SET_CONNECTIONS_MAX);
+	l->head_ms = (unsigned)settings_int(set, SET_TIMEOUT_HEADER);
+	l->body_ms = (unsigned)settings_int(set, SET_TIMEOUT_BODY);
+	l->write_ms = (unsigned)settings_int(set, SET_TIMEOUT_WRITE);
+	l->idle_ms = (unsigned)settings_int(set, SET_IDLE_TIMEOUT);
+	l->backlog = (unsigned)settings_int(set, SET_BACKLOG);
+	s->config.workers = s->k.workers;
+	s->config.pin = settings_bool(set, SET_PIN);
+	s->config.ops = &kms_ops;
+	s->config.ctx = &s->k;
+}
+
+/* What the request path reads; set before the workers start, and at a reload. */
+static void cache_settings(struct kms *k)
+{
+	const char *path = settings_str(k->settings, SET_COOKIE_PATH),
+		   *domain = settings_str(k->settings, SET_COOKIE_DOMAIN);
+	struct outbuf o = { 0 };
+
+	k->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
+	k->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
+	k->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
+	if (*path)
+		outbuf_printf(&o, "; Path=%s", path);
+	if (*domain)
+		outbuf_printf(&o, "; Domain=%s", domain);
+	snprintf(k->cookie_suffix, sizeof(k->cookie_suffix), "%.*s", (int)o.len, o.len ? (char *)o.p : "");
+	outbuf_free(&o);
+}
+
+/* ---- starting ---- */
+
+static double gauge_connections(void *ctx)
+{
+	struct kms *k = ctx;
+
+	return (double)server_stats(k->server).open;
+}
+
+static double gauge_restarts(void *ctx)
+{
+	return (double)__atomic_load_n(&((struct kms *)ctx)->restarts, __ATOMIC_RELAXED);
+}
+
+static double gauge_groups(void *ctx)
+{
+	return (double)__atomic_load_n(&((struct kms *)ctx)->groups, __ATOMIC_RELAXED);
+}
+
+static double gauge_committed(void *ctx)
+{
+	return (double)__atomic_load_n(&((struct kms *)ctx)->committed, __ATOMIC_RELAXED);
+}
+
+static double gauge_crossings(void *ctx)
+{
+	uint64_t crossings, calls;
+
+	channel_counts(((struct kms *)ctx)->channel, &crossings, &calls);
+	return (double)crossings;
+}
+
+static double gauge_calls(void *ctx)
+{
+	uint64_t crossings, calls;
+
+	channel_counts(((struct kms *)ctx)->channel, &crossings, &calls);
+	return (double)calls;
+}
+
+static double gauge_store_bytes(void *ctx)
+{
+	struct store_stat st;
+
+	return store_stat(((struct kms *)ctx)->store, &st, NULL) == RC_OK ? (double)st.file_bytes : 0;
+}
+
+/* From any thread: one call on the control lane. */
+static double gauge_status(struct kms *k, size_t field)
+{
+	struct wire_status st;
+	uint64_t v;
+
+	if (core_status(k, &st) != RC_OK)
+		return 0;
+	memcpy(&v, (const uint8_t *)&st + field, sizeof(v));
+	return (double)v;
+}
+
+static double gauge_keys(void *ctx)
+{
+	return gauge_status(ctx, offsetof(struct wire_status, keys));
+}
+
+static double gauge_epoch(void *ctx)
+{
+	return gauge_status(ctx, offsetof(struct wire_status, epoch));
+}
+
+static enum rc add_gauges(struct kms *k)
+{
+	const struct metrics_gauge g[] = {
+		{ "svsm_kms_info", "The isolation in force and the version",
+		  "isolation=\"process\",version=\"" SVSM_VERSION "\"", false, NULL, k },
+		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
+		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
+		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
+		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
+		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true,
+		  gauge_restarts, k },
+		{ "svsm_kms_commits_total", "Durable commits", NULL, true, gauge_groups, k },
+		{ "svsm_kms_changes_total", "Changes in those commits", NULL, true, gauge_committed, k },
+		{ "svsm_kms_crossings_total", "Crossings into the service", NULL, true, gauge_crossings, k },
+		{ "svsm_kms_core_calls_total", "Calls carried by those crossings", NULL, true, gauge_calls,
+		  k },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(g); i++)
+		if (metrics_add_gauge(k->metrics, &g[i]) != RC_OK)
+			return RC_NO_ROOM;
+	return RC_OK;
+}
+
+static enum rc open_audit(struct serve *s, struct core_error *err)
+{
+	const char *file = settings_str(s->k.settings, SET_AUDIT_FILE);
+	struct audit_options o = { .window_ms = (uint32_t)settings_int(s->k.settings, SET_AUDIT_WINDOW) };
+
+	snprintf(s->audit_path, sizeof(s->audit_path), "%s%s%s", *file == '/' ? "" : s->data,
+		 *file == '/' ? "" : "/", file);
+	o.path = s->audit_path;
+	if (audit_open(&o, &s->k.audit) == RC_OK)
+		return RC_OK;
+	snprintf(err->text, sizeof(err->text), "%.1000s: cannot be opened for the audit log: %m", s->audit_path);
+	err->exit_code = 74;
+	return RC_MACHINE;
+}
+
+static enum rc add_recovery_slot(struct serve *s, struct core_error *err);
+
+static enum rc start_core(struct serve *s, struct core_error *err)
+{
+	struct store_options opt = { .create = true,
+				     .limit = (uint64_t)settings_int(s->k.settings, SET_STORE_MAP_MAX) };
+	struct kms *k = &s->k;
+	SECRET key = { 0 };
+	struct stat st;
+	char file[1200];
+	enum rc rc;
+
+	/* An existing store without its key must not get a new key. */
+	snprintf(file, sizeof(file), "%s/store.mdb", s->data);
+	rc = setup_store(k, s->data, &opt, err);
+	if (rc == RC_OK) {
+		struct store_buf head = { 0 };
+		bool fresh = store_head_get(k->store, &head, NULL) == RC_OK && !head.found;
+
+		store_buf_free(&head);
+		rc = setup_platform_key(s->data, fresh && stat(file, &st) == 0, &key, err);
+	}
+	if (rc == RC_OK)
+		rc = setup_channel(k, &key, err);
+	if (rc == RC_OK)
+		rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), err);
+	if (rc == RC_OK)
+		rc = core_open_store(k, true, true, err);
+	if (rc == RC_OK)
+		rc = add_recovery_slot(s, err);
+	return rc;
+}
+
+static enum rc start_server(struct serve *s, struct core_error *err)
+{
+	struct kms *k = &s->k;
+	char why[512];
+	enum rc rc;
+
+	err->exit_code = 71;
+	snprintf(err->text, sizeof(err->text), "no memory");
+	if (metrics_create(k->workers, mono_ms() * 1000000, &k->metrics) != RC_OK || add_gauges(k) != RC_OK)
+		return RC_NO_ROOM;
+	fill_config(s);
+	rc = server_create(&s->config, &k->server, why, sizeof(why));
+	if (rc != RC_OK) {
+		snprintf(err->text, sizeof(err->text), "%s", why);
+		return rc;
+	}
+	if (commit_start(k) != RC_OK || server_run(k->server) != RC_OK) {
+		snprintf(err->text, sizeof(err->text),
+			 "cannot start threads; check the limit of processes (ulimit -u)");
+		return RC_MACHINE;
+	}
+	return RC_OK;
+}
+
+static void print_ready(struct serve *s)
+{
+	struct wire_status st = { 0 };
+	char url[300];
+	size_t i;
+
+	(void)!core_status(&s->k, &st);
+	snprintf(url, sizeof(url), "http://%.200s/kms", s->listens[0]);
+	if (strrchr(s->listens[0], ':') && strcmp(strrchr(s->listens[0], ':'), ":0") == 0)
+		snprintf(url, sizeof(url), "http://127.0.0.1:%u/kms", server_port(s->k.server, 0));
+	for (i = 1; i < s->config.listen_count; i++)
+		fprintf(stderr, "svsm-kms: also listening on %s\n", s->listens[i]);
+	if (!st.memory_locked)
+		say("warning: memory cannot be locked, so keys may reach the swap; raise the limit (ulimit -l unlimited)");
+	if (s->hints)
+		printf("Try, in another terminal:\n"
+		       "  curl -s -X POST -H 'Content-Type: application/json' -d '{\"name\":\"k1\"}' '%s/v1/keys?user.name=me'\n"
+		       "  build/svsm-kms key list --metadata --url %s\n"
+		       "  hadoop key list -provider kms://http@%s/kms\n"
+		       "Isolation: process. It keeps keys from other users of this machine, not from its administrator\n"
+		       "or the hypervisor. Data: %s\n",
+		       url, url, s->listens[0], s->data);
+	printf("svsm-kms %s ready on %s isolation=process data=%s keys=%llu epoch=%llu\n", SVSM_VERSION, url, s->data,
+	       (unsigned long long)st.keys, (unsigned long long)st.epoch);
+	fflush(stdout);
+}
+
+/* ---- running ---- */
+
+static void reload_all(struct serve *s)
+{
+	struct kms *k = &s->k;
+	struct settings *settings, *old_settings;
+	struct conf *conf, *old_conf;
+	struct core_error err;
+	enum rc rc;
+
+	if (audit_reopen(k->audit) != RC_OK)
+		say("the audit log could not be opened again; the old file stays in use");
+	if (setup_conf(s->conf_dir, &conf, &settings, &err) != RC_OK) {
+		fprintf(stderr, "svsm-kms: configuration not reloaded, the old one stays: %s\n", err.text);
+		return;
+	}
+	pthread_rwlock_wrlock(&k->settings_lock);
+	old_settings = k->settings;
+	old_conf = k->conf;
+	k->settings = settings;
+	k->conf = conf;
+	pthread_mutex_lock(&k->control);
+	rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
+	pthread_mutex_unlock(&k->control);
+	if (rc != RC_OK) {
+		k->settings = old_settings;
+		k->conf = old_conf;
+		old_settings = settings;
+		old_conf = conf;
+		fprintf(stderr, "svsm-kms: configuration not reloaded, the old one stays: %s\n", err.text);
+	} else {
+		cache_settings(k);
+		setup_notices(k->settings);
+		say("configuration reloaded; addresses, limits and worker settings change at the next start");
+	}
+	pthread_rwlock_unlock(&k->settings_lock);
+	settings_free(old_settings);
+	conf_free(old_conf);
+}
+
+/*
+ * With the new list in place: what the core refuses must not stay, or its next start would fail. If the core
+ * has just died, the list counts: the restart hands it over.
+ */
+static enum rc try_acls(void *ctx, const struct conf *c, struct conf_error *cerr)
+{
+	struct kms *k = ctx;
+	struct core_error err;
+	enum rc rc = settings_check_acls(k->settings, c, cerr);
+
+	if (rc != RC_OK)
+		return rc;
+	pthread_mutex_lock(&k->control);
+	rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
+	pthread_mutex_unlock(&k->control);
+	if (rc == RC_MACHINE)
+		return RC_OK;
+	if (rc != RC_OK)
+		snprintf(cerr->text, sizeof(cerr->text), "%.1000s", err.text);
+	return rc;
+}
+
+/* kms-acls.xml alone, when it changed on disk. */
+static void reload_acls(struct serve *s)
+{
+	struct kms *k = &s->k;
+	struct conf_error cerr = { "" }, again;
+	enum rc rc;
+
+	if (!conf_acls_changed(k->conf))
+		return;
+	pthread_rwlock_wrlock(&k->settings_lock);
+	rc = conf_acls_reload(k->conf, try_acls, k, &cerr);
+	if (rc != RC_OK)	/* the notices are to be those of the list in force */
+		INVARIANT(settings_check_acls(k->settings, k->conf, &again) == RC_OK);
+	pthread_rwlock_unlock(&k->settings_lock);
+	fprintf(stderr, "svsm-kms: kms-acls.xml %s%s\n", rc == RC_OK ? "reloaded" : "not reloaded, the old ACLs stay: ",
+		rc == RC_OK ? "" : cerr.text);
+}
+
+/* False: it dies too often, or the store does not open any more. */
+static bool restart_service(struct serve *s)
+{
+	struct kms *k = &s->k;
+	struct channel_error cerr;
+	struct core_error err;
+	uint64_t now = mono_ms();
+	enum rc rc;
+
+	say("the key service died; starting it again");
+	memmove(s->deaths, s->deaths + 1, sizeof(s->deaths) - sizeof(s->deaths[0]));
+	s->deaths[ARRAY_LEN(s->deaths) - 1] = now;
+	if (s->deaths[0] && now - s->deaths[0] < 2000) {
+		snprintf(k->fatal, sizeof(k->fatal),
+			 "the key service died %zu times within two seconds; its last words "
+			 "are above",
+			 ARRAY_LEN(s->deaths));
+		return false;
+	}
+	pthread_mutex_lock(&k->control);
+	rc = channel_restart(k->channel, &cerr);
+	if (rc != RC_OK)
+		snprintf(err.text, sizeof(err.text), "%s", cerr.text);
+	if (rc == RC_OK)
+		rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
+	if (rc == RC_OK)
+		rc = core_open_store(k, false, false, &err);
+	pthread_mutex_unlock(&k->control);
+	__atomic_fetch_add(&k->restarts, 1, __ATOMIC_RELAXED);
+	if (rc == RC_OK) {
+		say("the key service is back");
+		return true;
+	}
+	if (rc == RC_MACHINE && strstr(err.text, "died while"))
+		return true;	/* again: its death is seen at the next turn */
+	snprintf(k->fatal, sizeof(k->fatal), "%.1000s", err.text);
+	return false;
+}
+
+/* How often to look after ACLs and the workers' wish to stop, whatever the audit window is. */
+#define TICK_MS 500u
+
+/* Returns the exit code. */
+static int run(struct serve *s)
+{
+	struct kms *k = &s->k;
+	uint32_t tick = audit_tick_ms(k->audit);
+	uint64_t next_acls = 0;
+	struct signalfd_siginfo si;
+
+	for (;;) {
+		struct pollfd p[2] = { { .fd = s->signals, .events = POLLIN },
+				       { .fd = channel_death_fd(k->channel), .events = POLLIN } };
+
+		(void)!poll(p, 2, (int)(tick < TICK_MS ? tick : TICK_MS));
+		audit_tick(k->audit);
+		metrics_tick(k->metrics, mono_ms() * 1000000);
+		if (p[1].revents && !restart_service(s))
+			break;
+		if (__atomic_load_n(&k->must_stop, __ATOMIC_SEQ_CST))
+			break;
+		if (mono_ms() >= next_acls) {
+			reload_acls(s);
+			next_acls = mono_ms() + 1000;
+		}
+		if (!(p[0].revents & POLLIN) || read(s->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
+			continue;
+		if (si.ssi_signo != SIGHUP)
+			return 0;
+		reload_all(s);
+	}
+	fprintf(stderr, "svsm-kms: stopping: %s\n", k->fatal);
+	return 74;
+}
+
+static void shut_down(struct serve *s)
+{
+	struct kms *k = &s->k;
+
+	if (k->server)
+		server_stop(k->server, 5000);
+	if (k->commits.thread)
+		commit_stop(k);
+	server_free(k->server);
+	channel_close(k->channel);
+	audit_close(k->audit);
+	store_close(k->store);
+	metrics_free(k->metrics);
+	settings_free(k->settings);
+	conf_free(k->conf);
+	free(k->worker);
+	free(s->listen_copy);
+}
+
+static enum rc start(struct serve *s, struct core_error *err)
+{
+	struct kms *k = &s->k;
+	enum rc rc;
+
+	pthread_rwlock_init(&k->settings_lock, NULL);
+	pthread_mutex_init(&k->control, NULL);
+	rc = setup_conf(s->conf_dir, &k->conf, &k->settings, err);
+	if (rc != RC_OK)
+		return rc;
+	setup_notices(k->settings);
+	if (!s->data)
+		s->data = settings_str(k->settings, SET_DATA_DIR);
+	snprintf(s->data_buf, sizeof(s->data_buf), "%s", s->data);
+	s->data = s->data_buf;
+	k->workers = (unsigned)settings_int(k->settings, SET_WORKERS);
+	if (k->workers == 0)
+		k->workers = cpus();
+	k->worker = calloc(k->workers, sizeof(*k->worker));
+	cache_settings(k);
+	rc = k->worker ? choose_listen(s, err) : RC_NO_ROOM;
+	if (rc == RC_OK)
+		rc = start_core(s, err);
+	if (rc == RC_OK)
+		rc = open_audit(s, err);
+	if (rc == RC_OK)
+		rc = start_server(s, err);
+	return rc;
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int serve_main(int argc, char **argv)
+{
+	static struct serve s;
+	struct core_error err = { .text = "no memory", .exit_code = 71 };
+	int code;
+
+	if (!parse_args(&s, argc, argv))
+		return usage();
+	umask(077);
+	mallopt(M_ARENA_MAX, 2);
+	s.signals = block_signals();
+	if (s.signals < 0) {
+		say("signalfd is not available");
+		return 71;
+	}
+	if (start(&s, &err) != RC_OK) {
+		fprintf(stderr, "svsm-kms: %s\n", err.text);
+		shut_down(&s);
+		return err.exit_code;
+	}
+	print_ready(&s);
+	code = run(&s);
+	shut_down(&s);
+	if (code == 0)
+		say("stopped");
+	return code;
+}
+
+/* The slot for the owner's recovery key, when one is configured. Slot 1; rewritten when the key changes. */
+static enum rc add_recovery_slot(struct serve *s, struct core_error *err)
+{
+	const char *path = settings_str(s->k.settings, SET_RECOVERY_KEY);
+
+	if (!*path)
+		return RC_OK;
+	return recovery_slot_update(&s->k, path, err);
+}

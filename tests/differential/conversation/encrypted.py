@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encrypted keys: generate, decrypt, re-encrypt, one by one and in batches."""
+
+from exchange import decrypt, delete, generate, get, options, post, reencrypt
+from .vectors import (EEK0, EEK1, EEK192, EEK256, EEK256_CARRY, IV, KEK0, KEK1, KEK192, KEK256, b64, url)
+
+
+def sealed(material, name="vector", iv=IV, form=b64):
+    return {"name": name, "iv": form(iv), "material": form(material)}
+
+
+def entry(version, material, inner="EEK", iv=IV):
+    return {"versionName": version, "iv": url(iv),
+            "encryptedKeyVersion": {"versionName": inner, "material": url(material)}}
+
+
+def without(value, member):
+    return {k: v for k, v in value.items() if k != member}
+
+
+GENERATED = {"name": "zone", "iv": "<<eek.0.iv>>", "material": "<<eek.0.encryptedKeyVersion.material>>"}
+RENEWED = {"name": "zone", "iv": "<<renewed.iv>>", "material": "<<renewed.encryptedKeyVersion.material>>"}
+BATCH0 = {"name": "zone", "iv": "<<batch.0.iv>>", "material": "<<batch.0.encryptedKeyVersion.material>>"}
+
+OPEN = [
+    # Known answers
+    post("vector: create", "/keys", {"name": "vector", "material": b64(KEK0)}),
+    decrypt("vector: decrypt", "vector%400", sealed(EEK0), exact=True),
+    decrypt("vector: decrypt, URL alphabet", "vector%400", sealed(EEK0, form=url), exact=True),
+    reencrypt("vector: re-encrypt under the current version", "vector%400", sealed(EEK0), exact=True),
+    post("vector: roll", "/key/vector", {"material": b64(KEK1)}),
+    post("vector: invalidate", "/key/vector/_invalidatecache"),
+    reencrypt("vector: re-encrypt", "vector%400", sealed(EEK0), exact=True),
+    decrypt("vector: decrypt under the new version", "vector%401", sealed(EEK1), exact=True),
+    decrypt("vector: decrypt under the wrong version", "vector%401", sealed(EEK0), exact=True),
+    post("vector: batch", "/key/vector/_reencryptbatch",
+         [entry("vector@0", EEK0), entry("vector@1", EEK1), entry("vector@0", EEK0)], exact=True),
+    post("vector 192: create", "/keys", {"name": "vector192", "length": 192, "material": b64(KEK192)}),
+    decrypt("vector 192: decrypt", "vector192%400", sealed(EEK192, "vector192"), exact=True),
+    post("vector 256: create", "/keys", {"name": "vector256", "length": 256, "material": b64(KEK256)}),
+    decrypt("vector 256: decrypt", "vector256%400", sealed(EEK256, "vector256"), exact=True),
+    decrypt("vector 256: decrypt with a carry", "vector256%400",
+            sealed(EEK256_CARRY, "vector256", iv=bytes(16)), exact=True),
+    decrypt("vector: decrypt 5 bytes", "vector%400", sealed(EEK0[:5]), exact=True),
+    decrypt("vector: decrypt 0 bytes", "vector%400", sealed(b""), exact=True),
+    decrypt("vector: decrypt 40 bytes", "vector%400", sealed(EEK256 + EEK0[:8]), exact=True),
+    reencrypt("vector: re-encrypt 5 bytes", "vector%400", sealed(EEK0[:5]), exact=True),
+    reencrypt("vector: re-encrypt 0 bytes", "vector%400", sealed(b""), exact=True),
+
+    # Generated ones: the same key before and after re-encryption
+    post("zone: create", "/keys", {"name": "zone"}),
+    generate("zone: generate", "zone", keep="eek"),
+    generate("zone: generate 1", "zone", 1),
+    generate("zone: generate 2", "zone", 2),
+    generate("zone: generate 150", "zone", 150),
+    generate("zone: generate 0", "zone", 0),
+    generate("zone: generate -1", "zone", -1),
+    generate("zone: generate nothing", "zone", ""),
+    generate("zone: generate +1", "zone", "%2B1"),
+    generate("zone: generate 007", "zone", "007"),
+    get("zone: generate, number twice", "/key/zone/_eek?eek_op=generate&num_keys=2&num_keys=3"),
+    decrypt("zone: decrypt", "<<eek.0.versionName>>", GENERATED),
+    reencrypt("zone: re-encrypt without rolling", "<<eek.0.versionName>>", GENERATED),
+    post("zone: roll", "/key/zone", {}, pause=0.5),
+    post("zone: invalidate", "/key/zone/_invalidatecache", pause=0.5),
+    reencrypt("zone: re-encrypt", "<<eek.0.versionName>>", GENERATED, keep="renewed"),
+    decrypt("zone: decrypt the re-encrypted", "<<renewed.versionName>>", RENEWED),
+    decrypt("zone: decrypt the original", "<<eek.0.versionName>>", GENERATED),
+    generate("zone: generate after rolling", "zone", keep="fresh", pause=0.5),
+    post("zone: batch of old ones", "/key/zone/_reencryptbatch", "<<eek>>", keep="batch"),
+    decrypt("zone: decrypt from the batch", "<<batch.0.versionName>>", BATCH0),
+    post("zone: batch of current ones", "/key/zone/_reencryptbatch", "<<batch>>"),
+    post("zone: batch mixed", "/key/zone/_reencryptbatch", ["<<eek.0>>", "<<fresh.0>>", "<<eek.0>>"]),
+    post("zone 256: create", "/keys", {"name": "zone256", "length": 256}),
+    generate("zone 256: generate", "zone256", keep="eek256"),
+    decrypt("zone 256: decrypt", "<<eek256.0.versionName>>",
+            {"name": "zone256", "iv": "<<eek256.0.iv>>", "material": "<<eek256.0.encryptedKeyVersion.material>>"}),
+    post("zone 192: create", "/keys", {"name": "zone192", "length": 192}),
+    generate("zone 192: generate", "zone192"),
+    generate("generate for 64 bits", "l64"),
+    generate("generate for a key of a foreign algorithm", "c-foo"),
+    generate("generate for a name with a blank", "a%20b"),
+    generate("generate for a name with an @", "k%401"),
+    options("handshake on an existing key", "/key/zone"),
+
+    # Requests that fail
+    generate("generate for a missing key", "missing"),
+    generate("generate none for a missing key", "missing", 0),
+    get("generate without operation", "/key/zone/_eek"),
+    get("generate with an empty operation", "/key/zone/_eek?eek_op="),
+    get("generate with the operation decrypt", "/key/zone/_eek?eek_op=decrypt"),
+    get("generate with an operation in capitals", "/key/zone/_eek?eek_op=GENERATE"),
+    get("generate with two operations", "/key/zone/_eek?eek_op=generate&eek_op=decrypt"),
+    generate("generate abc", "zone", "abc"),
+    generate("generate 1.5", "zone", "1.5"),
+    generate("generate a blank", "zone", "%20"),
+    generate("generate blanks around", "zone", "+1+"),
+    generate("generate more than an integer", "zone", "2147483648"),
+    generate("generate less than an integer", "zone", "-2147483649"),
+    get("generate with a wrong number and no operation", "/key/zone/_eek?num_keys=abc"),
+
+    post("decrypt without operation", "/keyversion/vector%400/_eek", sealed(EEK0)),
+    post("decrypt without operation and body", "/keyversion/vector%400/_eek", {}),
+    post("decrypt with another operation and nothing", "/keyversion/vector%400/_eek?eek_op=x", {}),
+    post("decrypt with nothing and an empty version", "/keyversion//_eek", {}),
+    post("decrypt with an empty operation", "/keyversion/vector%400/_eek?eek_op=", sealed(EEK0)),
+    post("decrypt with the operation generate", "/keyversion/vector%400/_eek?eek_op=generate", sealed(EEK0)),
+    post("decrypt with an operation in capitals", "/keyversion/vector%400/_eek?eek_op=DECRYPT", sealed(EEK0)),
+    decrypt("decrypt without name", "vector%400", without(sealed(EEK0), "name")),
+    decrypt("decrypt with null name", "vector%400", sealed(EEK0, None)),
+    decrypt("decrypt with another name", "vector%400", sealed(EEK0, "zone")),
+    decrypt("decrypt with a missing name", "vector%400", sealed(EEK0, "missing")),
+    decrypt("decrypt without iv", "vector%400", without(sealed(EEK0), "iv")),
+    decrypt("decrypt with null iv", "vector%400", {**sealed(EEK0), "iv": None}),
+    decrypt("decrypt without material", "vector%400", without(sealed(EEK0), "material")),
+    decrypt("decrypt with null material", "vector%400", {**sealed(EEK0), "material": None}),
+    decrypt("decrypt with nothing", "vector%400", {}),
+    decrypt("decrypt with 15 bytes of iv", "vector%400", sealed(EEK0, iv=IV[:15])),
+    decrypt("decrypt with 17 bytes of iv", "vector%400", sealed(EEK0, iv=IV + b"x")),
+    decrypt("decrypt with 0 bytes of iv", "vector%400", sealed(EEK0, iv=b"")),
+    decrypt("decrypt a missing version", "vector%409", sealed(EEK0)),
+    decrypt("decrypt a missing key", "missing%400", sealed(EEK0, "missing")),
+    decrypt("decrypt a version without number", "vector", sealed(EEK0)),
+    decrypt("decrypt a missing version of a missing operation's iv", "vector%409", {"name": "vector"}),
+    decrypt("decrypt with a version in the body", "vector%400", {**sealed(EEK0), "versionName": "vector@1"}, exact=True),
+    decrypt("decrypt for 64 bits", "l64%400", sealed(EEK0, "l64")),
+    decrypt("decrypt with an array", "vector%400", [sealed(EEK0)]),
+    decrypt("decrypt with null", "vector%400", None),
+    decrypt("decrypt with a number as material", "vector%400", {**sealed(EEK0), "material": 1}),
+    decrypt("decrypt with a number as iv", "vector%400", {**sealed(EEK0), "iv": 1}),
+    decrypt("decrypt with a number as name", "vector%400", {**sealed(EEK0), "name": 1}),
+    decrypt("decrypt as another type", "vector%400", sealed(EEK0), type="text/plain"),
+    post("decrypt without body", "/keyversion/vector%400/_eek?eek_op=decrypt"),
+    get("decrypt by GET", "/keyversion/vector%400/_eek?eek_op=decrypt"),
+    reencrypt("re-encrypt with another name", "vector%400", sealed(EEK0, "zone")),
+    reencrypt("re-encrypt without iv", "vector%400", without(sealed(EEK0), "iv")),
+    reencrypt("re-encrypt without material", "vector%400", without(sealed(EEK0), "material")),
+    reencrypt("re-encrypt with 15 bytes of iv", "vector%400", sealed(EEK0, iv=IV[:15])),
+    reencrypt("re-encrypt the current version with 15 bytes of iv", "vector%401", sealed(EEK1, iv=IV[:15])),
+    reencrypt("re-encrypt a missing version", "vector%409", sealed(EEK0)),
+
+    post("batch of nothing", "/key/zone/_reencryptbatch", []),
+    post("batch of nothing for a missing key", "/key/missing/_reencryptbatch", []),
+    post("batch null", "/key/zone/_reencryptbatch", None),
+    post("batch of null", "/key/vector/_reencryptbatch", [None]),
+    post("batch of an object", "/key/vector/_reencryptbatch", {}),
+    post("batch of a string", "/key/vector/_reencryptbatch", ["x"]),
+    post("batch without body", "/key/vector/_reencryptbatch", body=b""),
+    post("batch as another type", "/key/vector/_reencryptbatch", [], type="text/plain"),
+    post("batch for a missing key", "/key/missing/_reencryptbatch", [entry("missing@0", EEK0)]),
+    post("batch with a missing version", "/key/vector/_reencryptbatch",
+         [entry("vector@0", EEK0), entry("vector@9", EEK0)]),
+    post("batch with a version of another key", "/key/vector/_reencryptbatch",
+         [entry("vector@0", EEK0), entry("vector256@0", EEK256)]),
+    *[post(f"batch without {member}", "/key/vector/_reencryptbatch", [without(entry("vector@0", EEK0), member)])
+      for member in ("versionName", "iv", "encryptedKeyVersion")],
+    *[post(f"batch without inner {member}", "/key/vector/_reencryptbatch",
+           [{**entry("vector@0", EEK0),
+             "encryptedKeyVersion": without(entry("vector@0", EEK0)["encryptedKeyVersion"], member)}])
+      for member in ("versionName", "material")],
+    post("batch with another inner version", "/key/vector/_reencryptbatch", [entry("vector@0", EEK0, inner="EK")]),
+    post("batch with an inner version in lower case", "/key/vector/_reencryptbatch",
+         [entry("vector@0", EEK0, inner="eek")]),
+    post("batch with 15 bytes of iv", "/key/vector/_reencryptbatch", [entry("vector@0", EEK0, iv=IV[:15])]),
+    post("batch with 15 bytes of iv, current version", "/key/vector/_reencryptbatch",
+         [entry("vector@1", EEK1, iv=IV[:15])]),
+    post("batch with an inner name of another key", "/key/vector/_reencryptbatch",
+         [{**entry("vector@0", EEK0),
+           "encryptedKeyVersion": {"name": "zone", "versionName": "EEK", "material": b64(EEK0)}}], exact=True),
+    post("batch in the standard alphabet", "/key/vector/_reencryptbatch",
+         [{"versionName": "vector@0", "iv": b64(IV),
+           "encryptedKeyVersion": {"versionName": "EEK", "material": b64(EEK0)}}], exact=True),
+    post("batch with unknown members", "/key/vector/_reencryptbatch", [{**entry("vector@0", EEK0), "more": 1}],
+         exact=True),
+    post("batch of 100", "/key/vector/_reencryptbatch", [entry("vector@0", EEK0)] * 100),
+    delete("zone: delete", "/key/zone"),
+    decrypt("zone: decrypt after delete", "zone%400", GENERATED),
+]

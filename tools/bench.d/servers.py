@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers that are compared: ours, nginx with a static answer, the real Hadoop KMS."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+from common import CPUS, ROOT, Skip, children, request, stop, wait_for_answer
+
+CONF = ROOT / "tests/bench/conf"
+KEY = "zone"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """Started, logged in to, with one key and one encrypted key of it."""
+
+    def login(self):
+        status, headers, _ = request(self.port, "OPTIONS", "/kms/v1/?user.name=bench")
+        self.cookie = headers["Set-Cookie"].split(";")[0]
+        status, _, body = request(self.port, "POST", "/kms/v1/keys", json.dumps({"name": KEY}), self.cookie)
+        if status != 201:
+            raise RuntimeError(f"{self.name}: create answered {status}: {body[:300]}")
+        status, _, body = request(self.port, "GET", f"/kms/v1/key/{KEY}/_eek?eek_op=generate&num_keys=1",
+                                  cookie=self.cookie)
+        if status != 200:
+            raise RuntimeError(f"{self.name}: generate answered {status}: {body[:300]}")
+        eek = json.loads(body)[0]
+        self.version = eek["versionName"]
+        self.eek = json.dumps({"name": KEY, "iv": eek["iv"], "material": eek["encryptedKeyVersion"]["material"]})
+        self.answer = request(self.port, "POST", self.decrypt_path(), self.eek, self.cookie)[2].decode()
+
+    def decrypt_path(self):
+        return f"/kms/v1/keyversion/{self.version.replace('@', '%40')}/_eek?eek_op=decrypt"
+
+    def pids(self):
+        return [self.child.pid] + children(self.child.pid)
+
+    def stop(self):
+        stop(self.child)
+
+
+class Ours(Server):
+    name = "svsm-kms"
+
+    def __init__(self, build, data, fresh=True, command=None):
+        if fresh:
+            shutil.rmtree(data, ignore_errors=True)
+        self.data = pathlib.Path(data)
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.port = free_port()
+        self.log = open(self.data / "server.log", "ab")
+        began = time.monotonic()
+        self.child = subprocess.Popen(
+            [*(command or [build / "svsm-kms", "serve"]), "--conf", CONF, "--data", self.data, "--listen",
+             f"127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            wait_for_answer(self.port, self.child, 120)
+        except RuntimeError as e:
+            stop(self.child)
+            raise RuntimeError(f"{e}; its last words are in {self.data / 'server.log'}") from e
+        self.start_ms = (time.monotonic() - began) * 1e3
+
+    def metrics(self):
+        values = {}
+        for line in request(self.port, "GET", "/metrics")[2].decode().splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                values[name] = float(value)
+        return values
+
+
+class Nginx(Server):
+    """The same requests, the same answer, nothing behind it."""
+    name = "nginx"
+
+    def __init__(self, ours, directory):
+        if not shutil.which("nginx"):
+            raise Skip("nginx is not installed")
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        self.port = free_port()
+        temp = "\n".join(f"  {kind}_temp_path {directory}/{kind};" for kind in
+                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (directory / "nginx.conf").write_text(f"""
+daemon off;
+worker_processes {CPUS};
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  default_type application/json;
+  keepalive_requests 1000000000;
+{temp}
+  server {{
+    listen 127.0.0.1:{self.port};
+    location / {{ return 200 '{ours.answer}'; }}
+  }}
+}}
+""")
+        self.child = subprocess.Popen(["nginx", "-c", directory / "nginx.conf", "-p", directory],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_for_answer(self.port, self.child)
+        self.cookie, self.version, self.eek, self.answer = ours.cookie, ours.version, ours.eek, ours.answer
+
+
+class Hadoop(Server):
+    """From Maven, with its defaults; see tests/reference/README.md."""
+    name = "Hadoop KMS"
+
+    def __init__(self, build, data, heap):
+        command = ROOT / "tests/reference/reference-kms"
+        if not command.exists():
+            raise Skip("tests/reference/reference-kms is not in this tree")
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True)
+        self.port = free_port()
+        self.heap = heap
+        env = dict(os.environ)
+        env.setdefault("REFERENCE_BUILD_DIR", str(build / "reference"))
+        common = ["--conf", CONF, "--data", data, "--listen", f"127.0.0.1:{self.port}", "--heap", heap]
+        fetched = subprocess.run([command, "fetch"], env=env, stderr=subprocess.PIPE, text=True)
+        if fetched.returncode:
+            raise Skip(fetched.stderr.strip().splitlines()[-1] if fetched.stderr.strip() else "fetching it failed")
+        log = open(data / "server.log", "wb")
+        began = time.monotonic()
+        self.child = subprocess.Popen([command, "run", *common], env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log)
+        try:
+            wait_for_answer(self.port, self.child, 120)
+        except RuntimeError as e:
+            stop(self.child)
+            raise Skip(f"{e} (see {data / 'server.log'})") from e
+        self.start_ms = (time.monotonic() - began) * 1e3

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for svsm-kms; printed by `svsm-kms completion bash`.
+_svsm_kms() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' word i
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case "$word" in
+		--url) i=$((i + 1)); continue;;
+		--user) i=$((i + 1)); continue;;
+		--timeout) i=$((i + 1)); continue;;
+		--output) i=$((i + 1)); continue;;
+		-*) continue;;
+		esac
+		case "$verb" in
+		''|key|eek|store|acl) verb=${verb:+$verb }$word;;
+		esac
+	done
+	case "$verb" in
+	'serve') case "$prev" in
+		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--listen) return;;
+		esac;;
+	'key create') case "$prev" in
+		--length) return;;
+		--cipher) COMPREPLY=($(compgen -W 'AES/CTR/NoPadding SM4/CTR/NoPadding' -- "$cur")); return;;
+		--description) return;;
+		--attr) return;;
+		--material-file) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--material-format) COMPREPLY=($(compgen -W 'raw base64 hex' -- "$cur")); return;;
+		esac;;
+	'key list') case "$prev" in
+		esac;;
+	'key show') case "$prev" in
+		esac;;
+	'key roll') case "$prev" in
+		--material-file) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--material-format) COMPREPLY=($(compgen -W 'raw base64 hex' -- "$cur")); return;;
+		esac;;
+	'key delete') case "$prev" in
+		esac;;
+	'eek generate') case "$prev" in
+		--count) return;;
+		esac;;
+	'import') case "$prev" in
+		--from) return;;
+		--from-user) return;;
+		--key) return;;
+		esac;;
+	'export') case "$prev" in
+		--recovery) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		esac;;
+	'store verify') case "$prev" in
+		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		esac;;
+	'store recover') case "$prev" in
+		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		esac;;
+	'acl check') case "$prev" in
+		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		esac;;
+	'bench') case "$prev" in
+		--connections) return;;
+		--seconds) return;;
+		--op) COMPREPLY=($(compgen -W 'decrypt generate create' -- "$cur")); return;;
+		--key) return;;
+		esac;;
+	'doctor') case "$prev" in
+		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		esac;;
+	'help') case "$prev" in
+		esac;;
+	esac
+	case "$prev" in
+		--url) return;;
+		--user) return;;
+		--timeout) return;;
+		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
+	esac
+	case "$verb" in
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store acl bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen' -- "$cur"));;
+	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
+	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key list') COMPREPLY=($(compgen -W ' --metadata --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key show') COMPREPLY=($(compgen -W ' --versions --material --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key roll') COMPREPLY=($(compgen -W ' --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key delete') COMPREPLY=($(compgen -W ' --yes --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key invalidate') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	eek) COMPREPLY=($(compgen -W ' generate decrypt reencrypt' -- "$cur"));;
+	'eek generate') COMPREPLY=($(compgen -W ' --count --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek decrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'import') COMPREPLY=($(compgen -W ' --from --from-user --key --dry-run --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'export') COMPREPLY=($(compgen -W ' --recovery --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	store) COMPREPLY=($(compgen -W ' verify recover' -- "$cur"));;
+	'store verify') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store recover') COMPREPLY=($(compgen -W ' --data --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
+	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'health') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'version') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'completion') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'help') COMPREPLY=($(compgen -W ' --man --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	esac
+}
+complete -o default -F _svsm_kms svsm-kms
