@@ -250,8 +250,10 @@ TEST(after_the_services_death_no_old_answer_is_taken_for_a_new_one)
 	struct channel_error err;
 	uint32_t generation = channel_generation(ch), round, before, i;
 
-	for (round = 0; round < 4; round++) {
+	for (round = 0; round < 5; round++) {
 		struct pollfd p = { .events = POLLIN };
+		int slot = channel_slot_take(l, false);
+		uint32_t j;
 
 		for (before = 0; before < round; before++)
 			EXPECT(hello(l) == RC_OK);
@@ -259,13 +261,18 @@ TEST(after_the_services_death_no_old_answer_is_taken_for_a_new_one)
 		EXPECT_INT(poll(&p, 1, 0), 0);
 		kill(channel_pid(ch), SIGKILL);
 		EXPECT_INT(poll(&p, 1, -1), 1);
-		for (i = 0; i < 6; i++)		/* however often: there is nobody */
+		for (i = 1; i < 7; i++) {	/* however often, and however many calls: there is nobody */
+			for (j = 0; j < i; j++)
+				EXPECT(channel_submit(l, slot, CALL_HELLO, 0));
+			EXPECT(channel_flush(l) == RC_MACHINE);
 			EXPECT(hello(l) == RC_MACHINE);
+		}
+		channel_slot_release(l, slot);
 		EXPECT(channel_restart(ch, &err) == RC_OK);
 		EXPECT(channel_generation(ch) == ++generation);
-		EXPECT(hello(l) == RC_OK);
 		EXPECT(hello(channel_lane(ch, CHANNEL_CONTROL)) == RC_OK);
 	}
+	EXPECT(hello(l) == RC_OK);
 	channel_close(ch);
 }
 
