@@ -195,13 +195,15 @@ static enum wire_err open_record(struct op *o, const uint8_t *id, struct slice r
 	size_t len = rec.len - SEAL_RECORD_OVERHEAD;
 	struct set_sum element;
 	uint64_t version;
+	enum rc rc;
 
 	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &version, tag) != RC_OK)
 		return E_RECORD;
 	if (version >= st->head.next_version)
 		return E_RECORD_AHEAD;
-	if (key_decode(cur_of(plain, len), out) != RC_OK)
-		return E_RECORD;
+	rc = key_decode(cur_of(plain, len), out);
+	if (rc != RC_OK)
+		return rc == RC_NO_ROOM ? E_NO_MEMORY : E_RECORD;
 	if (seal_record_id(o->w, st, key_name(*out), own) != RC_OK || !ct_equal(own, id, sizeof(own)) ||
 	    seal_element(o->w, st, id, version, tag, &element) != RC_OK) {
 		key_free(*out);
