@@ -477,7 +477,9 @@ static void put_version_name(struct outbuf *o, struct slice name, uint32_t numbe
 	outbuf_json(o, name);
 	if (outbuf_ok(o)) {
 		o->len--;	/* the closing quote */
-		outbuf_printf(o, "@%u\"", number);
+		outbuf_str(o, "@");
+		outbuf_u64(o, number);
+		outbuf_str(o, "\"");
 	}
 }
 

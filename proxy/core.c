@@ -286,7 +286,13 @@ struct loader {
 	enum rc rc;
 };
 
-/* Fills the slot with records until it is full. *more: the record in buf did not fit, or none is left. */
+/*
+ * Records sent at a time: more would be no faster, and what a slot has once held stays in memory, here
+ * and in the service. A single record may be larger.
+ */
+#define LOAD_BYTES (256u << 10)
+
+/* Fills the slot with records. *count 0: not even the one in buf fits. */
 static enum rc fill(struct loader *ld, struct store_cursor *c, struct store_id *id, struct store_buf *buf, int slot,
 		    size_t *len, uint32_t *count)
 {
@@ -295,7 +301,7 @@ static enum rc fill(struct loader *ld, struct store_cursor *c, struct store_id *
 
 	*count = 0;
 	wire_load_req_put(&s, 0);
-	while (buf->found && s.left >= WIRE_ID_LEN + 4 + buf->len) {
+	while (buf->found && s.left >= WIRE_ID_LEN + 4 + buf->len && (*count == 0 || s.need < LOAD_BYTES)) {
 		wire_record_put(&s, id->b, slice_of(buf->p, buf->len));
 		(*count)++;
 		if (store_cursor_next(c, id, buf, &serr) != RC_OK)

@@ -184,3 +184,74 @@ const cJSON *json_member(const cJSON *object, const char *name)
 
 	return m && !cJSON_IsNull(m) ? m : NULL;
 }
+
+/* ---- the short way ---- */
+
+static uint8_t after_blanks(struct cursor *c)
+{
+	while (c->left && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t')) {
+		c->at++;
+		c->left--;
+	}
+	return c->left ? *c->at : 0;
+}
+
+MUST_CHECK static bool take_mark(struct cursor *c, uint8_t mark)
+{
+	uint8_t got;
+
+	return after_blanks(c) == mark && cur_u8(c, &got);
+}
+
+MUST_CHECK static bool take_plain(struct cursor *c, struct slice *out)
+{
+	size_t n = 0;
+	uint8_t quote;
+
+	if (!take_mark(c, '"'))
+		return false;
+	while (n < c->left && c->at[n] >= ' ' && c->at[n] < 0x7f && c->at[n] != '"' && c->at[n] != '\\')
+		n++;
+	return cur_sub(c, n, out) && cur_u8(c, &quote) && quote == '"';
+}
+
+bool json_flat(struct slice body, struct json_flat *out)
+{
+	struct cursor c = cur_of(body.p, body.len);
+	struct slice known;
+	uint8_t mark = ',';
+
+	out->count = 0;
+	if (!take_mark(&c, '{'))
+		return false;
+	while (mark == ',') {
+		size_t n = out->count, i;
+
+		if (n == JSON_FLAT_MAX || !take_plain(&c, &out->member[n].name) || !take_mark(&c, ':') ||
+		    !take_plain(&c, &out->member[n].value))
+			return false;
+		known = out->member[n].name;
+		for (i = 0; i < n; i++)
+			if (slice_eq(out->member[i].name, known))
+				return false;
+		out->count++;
+		(void)after_blanks(&c);
+		if (!cur_u8(&c, &mark))
+			return false;
+	}
+	(void)after_blanks(&c);
+	return mark == '}' && cur_end(&c);
+}
+
+bool json_flat_get(const struct json_flat *j, const char *name, struct slice *out)
+{
+	size_t i;
+
+	for (i = 0; i < j->count; i++)
+		if (slice_is(j->member[i].name, name)) {
+			*out = j->member[i].value;
+			return true;
+		}
+	*out = slice_of("", 0);
+	return false;
+}

@@ -23,6 +23,22 @@ static inline void json_drop(cJSON **j)
 }
 #define JSON_VALUE __attribute__((cleanup(json_drop))) cJSON
 
+/*
+ * The short way for the requests that come most: one object of a few members, each a text of printable
+ * ASCII without escapes. False: anything else, right or wrong; then json_parse() has to look at it.
+ * What this accepts json_parse() accepts with the same meaning. Slices point into the body.
+ */
+#define JSON_FLAT_MAX 8
+struct json_flat {
+	size_t count;
+	struct {
+		struct slice name, value;
+	} member[JSON_FLAT_MAX];
+};
+MUST_CHECK bool json_flat(struct slice body, struct json_flat *out);
+/* False, and an empty slice, when it is not there. Names are compared exactly. */
+MUST_CHECK bool json_flat_get(const struct json_flat *j, const char *name, struct slice *out);
+
 /* The member, or NULL when it is absent or null. Names are compared exactly. */
 const cJSON *json_member(const cJSON *object, const char *name);
 
