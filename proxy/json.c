@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* See json.h. Everything is checked on the bytes before cJSON sees them, or on its tree before anybody uses it. */
 #include "proxy/json.h"
 
 #include <stdlib.h>
