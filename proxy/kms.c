@@ -322,6 +322,38 @@ static void *worker_start(void *ctx, unsigned number)
 	return w;
 }
 
+static void free_list(struct work *k)
+{
+	struct work *next;
+
+	for (; k; k = next) {
+		next = k->next;
+		outbuf_free(&k->gathered);
+		if (k->state != WORK_FREE) {	/* the connection went before the answer came */
+			free(k->description);
+			free(k->outcome_text);
+		}
+		free(k);
+	}
+}
+
+void worker_free(struct kms_worker *w)
+{
+	if (!w->k)
+		return;		/* never started */
+	free_list(w->free);
+	free_list(w->called);
+	free_list(w->busy);
+	free_list(w->waiting);
+	free_list(w->done);
+	outbuf_free(&w->body);
+	outbuf_free(&w->headers);
+	outbuf_free(&w->scratch);
+	groups_free(w->groups);
+	free(w->decoded);
+	pthread_mutex_destroy(&w->done_lock);
+}
+
 const struct server_ops kms_ops = {
 	.start = worker_start,
 	.request = worker_request,

@@ -214,6 +214,7 @@ void commit_stop(struct kms *k);	/* after the server has stopped */
 void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
 
 /* kms.c */
+void worker_free(struct kms_worker *w);	/* when neither workers nor the commit thread run any more */
 void work_finish(struct work *k);	/* after server_reply(): frees slot and work */
 
 /* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */

@@ -587,3 +587,37 @@ def random_bytes():
                 except (Closed, OSError):
                     pass
         s.healthy()
+
+
+@test("a trusted program without memory refuses changes with a remedy; acknowledged ones are there", "T-81")
+def no_memory():
+    import shutil
+    import subprocess
+    from kms import Server
+    if not shutil.which("prlimit"):
+        from kms import Skip
+        raise Skip("no prlimit")
+    with Server() as s:
+        for i in range(50):
+            s.create(f"before{i}")
+        pid = s.service()
+        with open(f"/proc/{pid}/statm") as f:
+            size = int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        subprocess.run(["prlimit", f"--pid={pid}", f"--as={size + 300000}", f"--data={1 << 40}"], check=True)
+        acked, told = {f"before{i}" for i in range(50)}, []
+        for i in range(800):
+            r = s.call("POST", "/keys", {"name": f"k{i}", "description": "d" * 3000})
+            if r.status == 201:
+                acked.add(f"k{i}")
+            else:
+                equal(r.status, 503, repr(r))
+                told.append(r.error()[1])
+                if len(told) > 20 or "is back" in s.log():
+                    break
+        expect(told, "memory did not run out")
+        wait_for(lambda: s.call("GET", "/keys/names").status == 200, 20, s.log)
+        names = set(s.names())
+        expect(acked <= names, f"{sorted(acked - names)[:5]} were acknowledged and are gone")
+        equal(len(names - acked) <= len(told), True)
+        expect(all(t for t in told), told)
+        equal(s.stop(), 0, s.log())
