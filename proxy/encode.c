@@ -251,8 +251,9 @@ static bool int_member(struct work *k, const cJSON *j, const char *name, double 
 		refuse(k, 400, NULL_POINTER, "Member '%s' must not be null", name);
 		return false;
 	}
-	if (!cJSON_IsNumber(m) || m->valuedouble != (double)(int64_t)m->valuedouble || m->valuedouble < min ||
-	    m->valuedouble > max) {
+	/* The range first: a conversion of what does not fit is undefined. */
+	if (!cJSON_IsNumber(m) || !(m->valuedouble >= min && m->valuedouble <= max) ||
+	    m->valuedouble != (double)(int64_t)m->valuedouble) {
 		refuse(k, 400, CAST, "Member '%s' must be an integer", name);
 		return false;
 	}

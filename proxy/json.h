@@ -2,7 +2,7 @@
 /*
  * Request bodies: cJSON, and what has to hold beyond it. Refused: anything behind the value, members
  * that occur twice, NUL characters (cJSON's texts end there, and two readers would see two names),
- * invalid UTF-8, raw control characters in texts, and numbers that JSON does not have (cJSON reads both).
+ * more than a quarter of a million values, invalid UTF-8, raw control characters in texts, and numbers that JSON does not have (cJSON reads both).
  */
 #ifndef PROXY_JSON_H
 #define PROXY_JSON_H
@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 
-enum json_fault { JSON_FINE, JSON_EMPTY, JSON_CUT, JSON_SYNTAX, JSON_TWICE, JSON_NUL, JSON_UTF8 };
+enum json_fault { JSON_FINE, JSON_EMPTY, JSON_CUT, JSON_SYNTAX, JSON_MANY, JSON_TWICE, JSON_NUL, JSON_UTF8 };
 
 /* NULL and the fault, or the value, to be freed with cJSON_Delete(). A JSON null is a value. */
 cJSON *json_parse(struct slice body, enum json_fault *fault);
