@@ -29,6 +29,7 @@ struct channel_lane {
 	uint32_t tail;			/* calls submitted */
 	uint32_t flushed;		/* calls answered or given up */
 	uint32_t generation;		/* of the service these counters belong to */
+	uint32_t dead;			/* the generation that a flush found dead */
 	uint32_t busy;			/* atomic: a flush is under way */
 	uint16_t ring_slot[CALL_RING];	/* which slot each ring entry carries */
 	struct call_cpl cpl[CALL_SLOTS];
@@ -259,6 +260,11 @@ uint32_t channel_generation(const struct channel *ch)
 	return __atomic_load_n(&ch->generation, __ATOMIC_ACQUIRE);
 }
 
+uint32_t channel_lane_generation(const struct channel_lane *l)
+{
+	return l->generation;
+}
+
 uint32_t channel_isolation(const struct channel *ch)
 {
 	(void)ch;
@@ -411,15 +417,19 @@ static enum rc flush(struct channel_lane *l)
 {
 	uint32_t i;
 
-	if (!__atomic_load_n(&l->ch->up, __ATOMIC_SEQ_CST) || l->generation != channel_generation(l->ch))
+	/* A dead service's last counters and answers are still in its pages: never look there again. */
+	if (!__atomic_load_n(&l->ch->up, __ATOMIC_SEQ_CST) || l->generation != channel_generation(l->ch) ||
+	    l->generation == l->dead)
 		return RC_MACHINE;
 	REQ_CTL(l)->now_ms = wall_ms();
 	__atomic_store_n(&REQ_CTL(l)->tail, l->tail, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&RSP_CTL(l)->sleeping, __ATOMIC_RELAXED))
 		syscall(SYS_futex, &REQ_CTL(l)->tail, FUTEX_WAKE, 1, NULL, NULL, 0);
-	if (!wait_done(l))
+	if (!wait_done(l)) {
+		l->dead = l->generation;
 		return RC_MACHINE;
+	}
 	l->crossings++;
 	l->calls += l->tail - l->flushed;
 	for (i = l->flushed; i != l->tail; i++)

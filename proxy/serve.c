@@ -540,12 +540,15 @@ static int run(struct serve *s)
 static void shut_down(struct serve *s)
 {
 	struct kms *k = &s->k;
+	unsigned i;
 
 	if (k->server)
 		server_stop(k->server, 5000);
 	if (k->commits.thread)
 		commit_stop(k);
 	server_free(k->server);
+	for (i = 0; k->worker && i < k->workers; i++)
+		worker_free(&k->worker[i]);
 	channel_close(k->channel);
 	audit_close(k->audit);
 	store_close(k->store);

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -98,11 +97,13 @@ static void *map_areas(int fd, int prot, uint32_t lanes)
 	return p;
 }
 
-static atomic_uint started;
+/* Passed by every thread twice: when all have started, and when all are locked in. */
+static pthread_barrier_t all_here;
 
 static void *lane_thread(void *arg)
 {
-	atomic_fetch_add(&started, 1);
+	pthread_barrier_wait(&all_here);
+	pthread_barrier_wait(&all_here);
 	lane_run(arg);
 }
 
@@ -121,6 +122,7 @@ static void start_lanes(struct lane *lanes, const struct boot_msg *b)
 	pthread_t t;
 	uint32_t i;
 
+	pthread_barrier_init(&all_here, NULL, b->lanes);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
 	for (i = 0; i + 1 < b->lanes; i++) {
@@ -130,8 +132,7 @@ static void start_lanes(struct lane *lanes, const struct boot_msg *b)
 			pin_thread(t, i);
 	}
 	/* A thread makes system calls of its own before its first line; the filter must not catch it there. */
-	while (atomic_load(&started) + 1 < b->lanes)
-		sched_yield();
+	pthread_barrier_wait(&all_here);
 }
 
 int main(void)
@@ -179,5 +180,6 @@ int main(void)
 	start_lanes(lanes, &b);
 	if (sandbox_filter() != RC_OK)
 		stop("the kernel refuses the system-call filter");
+	pthread_barrier_wait(&all_here);	/* no request is read before */
 	lane_run(&lanes[b.lanes - 1]);
 }

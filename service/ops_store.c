@@ -201,13 +201,15 @@ static enum wire_err open_record(struct op *o, const uint8_t *id, struct slice r
 	size_t len = rec.len - SEAL_RECORD_OVERHEAD;
 	struct set_sum element;
 	uint64_t version;
+	enum rc rc;
 
 	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &version, tag) != RC_OK)
 		return E_RECORD;
 	if (version >= st->head.next_version)
 		return E_RECORD_AHEAD;
-	if (key_decode(cur_of(plain, len), out) != RC_OK)
-		return E_RECORD;
+	rc = key_decode(cur_of(plain, len), out);
+	if (rc != RC_OK)
+		return rc == RC_NO_ROOM ? E_NO_MEMORY : E_RECORD;
 	(*out)->rec_born = seal_record_born(id);
 	if ((*out)->rec_born > version ||
 	    seal_record_id(o->w, st, key_name(*out), (*out)->rec_born, own) != RC_OK ||

@@ -401,7 +401,7 @@ TEST(pending_changes_have_a_limit)
 
 #define RACE 3000
 static struct core racer;
-static volatile bool stop_guessing;
+static _Atomic bool stop_guessing;
 
 static void *guess_tickets(void *arg)
 {
