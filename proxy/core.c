@@ -270,9 +270,9 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 		if (!there[i])
 			continue;
 		rc = store_keyslot_get(k->store, (uint8_t)i, &blob, &serr);
-		if (rc != RC_OK || !blob.found)
-			break;
 		odd |= blob.len > UINT16_MAX;
+		if (rc != RC_OK || !blob.found || odd)
+			break;
 		to = outbuf_room(&body, 3 + blob.len);
 		s = sink_of(to, to ? 3 + blob.len : 0);
 		wire_slot_put(&s, (uint8_t)i, slice_of(blob.p, blob.len));

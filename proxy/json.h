@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Request bodies: cJSON, and what has to hold beyond it. Refused: anything behind the value, members
- * that occur twice, NUL characters (cJSON's texts end there, and two readers would see two names),
- * more than a quarter of a million values, invalid UTF-8, raw control characters in texts, and numbers that JSON does not have (cJSON reads both).
+ * that occur twice, NUL characters (cJSON's texts end there, and two readers would see two names), more
+ * than a quarter of a million values, invalid UTF-8, raw control characters in texts, and numbers that
+ * JSON does not have (cJSON reads both).
  */
 #ifndef PROXY_JSON_H
 #define PROXY_JSON_H
