@@ -13,7 +13,7 @@
 #define M16 "000102030405060708090a0b0c0d0e0f"
 #define M16B "f0e1d2c3b4a5968778695a4b3c2d1e0f"
 
-static volatile bool stop;
+static _Atomic bool stop;
 
 /* ---- request pages ---- */
 

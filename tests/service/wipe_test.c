@@ -20,7 +20,7 @@ void *__wrap_realloc(void *p, size_t n);
 #define SIGNING "a signing secret of some length"
 #define PLATFORM 0x5c
 
-static volatile bool watching;	/* free() is known to the compiler: it would drop the stores around it */
+static _Atomic bool watching;	/* free() is known to the compiler: it would drop the stores around it */
 static unsigned found, freed;
 static struct {
 	uint8_t b[32];
