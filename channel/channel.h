@@ -45,6 +45,8 @@ int channel_pid(const struct channel *ch);
 enum rc channel_restart(struct channel *ch, struct channel_error *err);
 /* Counts starts of the service: what was staged under one number is gone under the next. */
 uint32_t channel_generation(const struct channel *ch);
+/* Of the service that the calls submitted since the last flush are for; it runs them or nobody does. */
+uint32_t channel_lane_generation(const struct channel_lane *l);
 uint32_t channel_isolation(const struct channel *ch);
 
 /* number < workers, or CHANNEL_CONTROL. */

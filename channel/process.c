@@ -260,6 +260,11 @@ uint32_t channel_generation(const struct channel *ch)
 	return __atomic_load_n(&ch->generation, __ATOMIC_ACQUIRE);
 }
 
+uint32_t channel_lane_generation(const struct channel_lane *l)
+{
+	return l->generation;
+}
+
 uint32_t channel_isolation(const struct channel *ch)
 {
 	(void)ch;

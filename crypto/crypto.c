@@ -25,6 +25,7 @@ struct crypto {
 	EVP_MAC_CTX *mac[CRYPTO_MAC_SLOTS];
 	uint64_t mac_id[CRYPTO_MAC_SLOTS];
 	EVP_CIPHER_CTX *ctr[2];
+	const EVP_CIPHER *ctr_now[2];	/* what they are bound to */
 	EVP_CIPHER_CTX *gcm;
 	EVP_CIPHER_CTX *chacha;
 };
@@ -139,11 +140,18 @@ enum rc crypto_mac(struct crypto *c, unsigned slot, const struct crypto_mac_key 
 enum rc crypto_ctr_key(struct crypto *c, unsigned slot, enum crypto_cipher cipher, const uint8_t *key,
 		       size_t key_len)
 {
+	const EVP_CIPHER *want;
+
 	INVARIANT(slot < 2 && (cipher == CRYPTO_AES || cipher == CRYPTO_SM4));
 	if (key_len > 32 || !alg.ctr[cipher][key_len])
 		return RC_BAD_INPUT;
-	if (EVP_EncryptInit_ex2(c->ctr[slot], alg.ctr[cipher][key_len], key, NULL, NULL) != 1)
+	/* Naming the cipher again would have libcrypto free what it has for it, and make it anew. */
+	want = alg.ctr[cipher][key_len];
+	if (EVP_EncryptInit_ex2(c->ctr[slot], want == c->ctr_now[slot] ? NULL : want, key, NULL, NULL) != 1) {
+		c->ctr_now[slot] = NULL;
 		return RC_MACHINE;
+	}
+	c->ctr_now[slot] = want;
 	return RC_OK;
 }
 

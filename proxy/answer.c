@@ -334,6 +334,8 @@ static const struct java_error java_errors[E_COUNT_] = {
 			"The key service is starting; try again" },
 	[E_NO_CONFIG] = { 503, IO,
 			"The key service is starting; try again" },
+	[E_TOO_BIG] = { 413, ILLEGAL,
+			"The answer is larger than one call to the key service can be; ask for less at a time" },
 	[E_RANDOM] = { 503, IO,
 			"The random source failed its tests; nothing was generated" },
 };
@@ -477,7 +479,9 @@ static void put_version_name(struct outbuf *o, struct slice name, uint32_t numbe
 	outbuf_json(o, name);
 	if (outbuf_ok(o)) {
 		o->len--;	/* the closing quote */
-		outbuf_printf(o, "@%u\"", number);
+		outbuf_str(o, "@");
+		outbuf_u64(o, number);
+		outbuf_str(o, "\"");
 	}
 }
 

@@ -17,7 +17,7 @@
  * and other credentials in URLs are replaced by <redacted>; a field is cut at AUDIT_FIELD_MAX bytes.
  * (Two events can still read alike: the format separates fields by ", " and does not quote them.)
  *
- * This file is for people and their tools. The evidence is the audit chain inside the trusted core.
+ * This file is for people and their tools; it is not evidence: whoever may write it can change it.
  */
 #ifndef PROXY_AUDIT_H
 #define PROXY_AUDIT_H

@@ -5,6 +5,7 @@
  * store in one transaction, and when that is durable the service makes the changes visible. Only then do
  * the clients hear of them.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,6 +39,16 @@ static void give_back(struct work *k, uint32_t outcome, const char *text)
 	pthread_mutex_unlock(&w->done_lock);
 }
 
+static bool has_done(struct kms_worker *w)
+{
+	bool done;
+
+	pthread_mutex_lock(&w->done_lock);
+	done = w->done != NULL;
+	pthread_mutex_unlock(&w->done_lock);
+	return done;
+}
+
 static void finish_group(struct kms *s, struct work *list, uint32_t outcome, const char *text)
 {
 	struct work *next;
@@ -49,7 +60,7 @@ static void finish_group(struct kms *s, struct work *list, uint32_t outcome, con
 	}
 	__atomic_fetch_add(&s->commits.turns, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < s->workers; i++)
-		if (s->worker[i].done || __atomic_load_n(&s->worker[i].has_busy, __ATOMIC_SEQ_CST))
+		if (has_done(&s->worker[i]) || __atomic_load_n(&s->worker[i].has_busy, __ATOMIC_SEQ_CST))
 			server_wake(s->server, i);
 }
 
@@ -95,14 +106,29 @@ static enum rc call_tickets(struct kms *s, enum wire_call call, uint64_t epoch, 
 	return rc;
 }
 
-static void call_simple(struct kms *s, enum wire_call call, uint64_t epoch, const struct work *list)
+/* False: the service lives and did not do it. */
+static bool call_simple(struct kms *s, enum wire_call call, uint64_t epoch, const struct work *list)
 {
 	struct wire_ans ans;
 	uint32_t err;
 	int slot;
+	enum rc rc = call_tickets(s, call, epoch, list, &slot, &err, &ans);
 
-	if (call_tickets(s, call, epoch, list, &slot, &err, &ans) == RC_OK)
+	if (rc == RC_OK)
 		channel_slot_release(channel_lane(s->channel, CHANNEL_CONTROL), slot);
+	return rc == RC_MACHINE || (rc == RC_OK && err == E_OK);
+}
+
+/*
+ * A service that does not take in what is durable, or does not let go of what is not, must not go on: its
+ * next start reads the truth from the store. Caller holds the control lock, so there is no other one yet.
+ */
+static void call_or_kill(struct kms *s, enum wire_call call, uint64_t epoch, const struct work *list)
+{
+	if (call_simple(s, call, epoch, list))
+		return;
+	fprintf(stderr, "svsm-kms: the key service has no memory to take in a change; starting it again\n");
+	kill(channel_pid(s->channel), SIGKILL);
 }
 
 static enum rc write_group(struct kms *s, const struct work *list, struct slice head, struct store_error *err)
@@ -145,13 +171,13 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 		return E_INTERNAL;
 	if (write_group(s, list, head, &serr) != RC_OK) {
 		snprintf(text, room, "%s", serr.text);
-		call_simple(s, CALL_ABORT, epoch, NULL);
+		call_or_kill(s, CALL_ABORT, epoch, NULL);
 		if (serr.fatal)
 			stop_server(s, serr.text);
 		return WORK_STORE;
 	}
 	/* Durable from here: whatever happens to the service, the change is made. */
-	call_simple(s, CALL_COMMIT, epoch, NULL);
+	call_or_kill(s, CALL_COMMIT, epoch, NULL);
 	__atomic_fetch_add(&s->groups, 1, __ATOMIC_RELAXED);
 	for (k = list; k; k = k->next)
 		__atomic_fetch_add(&s->committed, 1, __ATOMIC_RELAXED);
@@ -173,7 +199,7 @@ static void run_group(struct kms *s, struct work *list)
 		if (err == E_OK)
 			outcome = store_group(s, list, &ans, text, sizeof(text));
 		else
-			call_simple(s, CALL_ABORT, 0, list);
+			call_or_kill(s, CALL_ABORT, 0, list);
 		channel_slot_release(control, slot);
 	}
 	pthread_mutex_unlock(&s->control);

@@ -18,12 +18,15 @@ enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body
 	*ans = (struct wire_ans){ .user = slice_of("", 0), .arg = slice_of("", 0) };
 	for (;;) {
 		*slot = channel_slot_take(l, large);
-		if (*slot < 0 || body.len > channel_room(*slot))
+		if (*slot >= 0 && body.len > channel_room(*slot)) {
+			channel_slot_release(l, *slot);
+			*slot = -1;
+		}
+		if (*slot < 0)
 			return RC_NO_ROOM;
 		if (body.len)
 			memcpy(channel_request(l, *slot), body.p, body.len);
-		if (!channel_submit(l, *slot, call, body.len))
-			return RC_NO_ROOM;
+		INVARIANT(channel_submit(l, *slot, call, body.len));	/* nothing else is under way */
 		rc = channel_flush(l);
 		if (rc != RC_OK) {
 			channel_slot_release(l, *slot);
@@ -241,8 +244,10 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 	struct store_buf blob = { 0 };
 	OUTBUF body = { 0 };
 	struct wire_open_req m = { .count = count, .head = head };
-	unsigned i;
+	const struct wire_ans none = { .arg = slice_of("", 0) };
+	unsigned i, slots = 0;
 	enum rc rc = store_keyslot_list(k->store, there, &serr);
+	bool odd = head.len > UINT16_MAX;
 	struct sink s;
 	uint8_t *to;
 
@@ -251,7 +256,10 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 	if (rc != RC_OK)
 		return store_failed(err, &serr);
 	for (i = 0; i < 256; i++)
-		m.slots = (uint8_t)(m.slots + there[i]);
+		slots += there[i];
+	if (odd || slots > UINT8_MAX)	/* nothing that this program writes */
+		return refuse(err, odd ? E_HEAD : E_SLOT_FORMAT, &none);
+	m.slots = (uint8_t)slots;
 	to = outbuf_room(&body, 19 + head.len);
 	if (!to)
 		return died(err);
@@ -262,7 +270,8 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 		if (!there[i])
 			continue;
 		rc = store_keyslot_get(k->store, (uint8_t)i, &blob, &serr);
-		if (rc != RC_OK || !blob.found)
+		odd |= blob.len > UINT16_MAX;
+		if (rc != RC_OK || !blob.found || odd)
 			break;
 		to = outbuf_room(&body, 3 + blob.len);
 		s = sink_of(to, to ? 3 + blob.len : 0);
@@ -273,6 +282,8 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 	store_buf_free(&blob);
 	if (rc != RC_OK)
 		return store_failed(err, &serr);
+	if (odd || !outbuf_ok(&body) || body.len > CALL_LARGE_LEN)
+		return refuse(err, E_SLOT_FORMAT, &none);
 	return simple_call(l, CALL_STORE_OPEN, outbuf_slice(&body), err);
 }
 
@@ -286,7 +297,13 @@ struct loader {
 	enum rc rc;
 };
 
-/* Fills the slot with records until it is full. *more: the record in buf did not fit, or none is left. */
+/*
+ * Records sent at a time: more would be no faster, and what a slot has once held stays in memory, here
+ * and in the service. A single record may be larger.
+ */
+#define LOAD_BYTES (256u << 10)
+
+/* Fills the slot with records. *count 0: not even the one in buf fits. */
 static enum rc fill(struct loader *ld, struct store_cursor *c, struct store_id *id, struct store_buf *buf, int slot,
 		    size_t *len, uint32_t *count)
 {
@@ -295,7 +312,7 @@ static enum rc fill(struct loader *ld, struct store_cursor *c, struct store_id *
 
 	*count = 0;
 	wire_load_req_put(&s, 0);
-	while (buf->found && s.left >= WIRE_ID_LEN + 4 + buf->len) {
+	while (buf->found && s.left >= WIRE_ID_LEN + 4 + buf->len && (*count == 0 || s.need < LOAD_BYTES)) {
 		wire_record_put(&s, id->b, slice_of(buf->p, buf->len));
 		(*count)++;
 		if (store_cursor_next(c, id, buf, &serr) != RC_OK)

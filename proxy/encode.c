@@ -251,8 +251,9 @@ static bool int_member(struct work *k, const cJSON *j, const char *name, double 
 		refuse(k, 400, NULL_POINTER, "Member '%s' must not be null", name);
 		return false;
 	}
-	if (!cJSON_IsNumber(m) || m->valuedouble != (double)(int64_t)m->valuedouble || m->valuedouble < min ||
-	    m->valuedouble > max) {
+	/* The range first: a conversion of what does not fit is undefined. */
+	if (!cJSON_IsNumber(m) || !(m->valuedouble >= min && m->valuedouble <= max) ||
+	    m->valuedouble != (double)(int64_t)m->valuedouble) {
 		refuse(k, 400, CAST, "Member '%s' must be an integer", name);
 		return false;
 	}
@@ -449,28 +450,53 @@ static void encode_roll(struct work *k, struct sink *s)
 
 /* ---- encrypted keys ---- */
 
+struct eek_body {
+	struct json_flat flat;
+	cJSON *j;		/* NULL: flat has it */
+	struct slice name, iv, material;
+	bool has_name, has_iv, has_material;
+};
+
+/* Of the request that comes most; its usual form needs no tree. False: refused. */
+static bool eek_body(struct work *k, struct eek_body *b)
+{
+	b->j = NULL;
+	if (content_is_json(k->r) && json_flat(k->r->body, &b->flat)) {
+		b->has_name = json_flat_get(&b->flat, "name", &b->name);
+		b->has_iv = json_flat_get(&b->flat, "iv", &b->iv);
+		b->has_material = json_flat_get(&b->flat, "material", &b->material);
+		return true;
+	}
+	b->j = body_json(k, cJSON_Object);
+	if (!b->j)
+		return false;
+	b->has_name = text_member(k, b->j, "name", &b->name);
+	b->has_iv = text_member(k, b->j, "iv", &b->iv);
+	b->has_material = text_member(k, b->j, "material", &b->material);
+	return true;
+}
+
 static void encode_eek(struct work *k, struct sink *s)
 {
-	JSON_VALUE *j = body_json(k, cJSON_Object);
 	struct wire_eek_req m = { .cred = cred_of(k), .version_name = kept_name(k), .name = slice_of("", 0) };
 	struct sink start = *s;
+	struct eek_body b;
 	uint8_t buf[64];
-	struct slice iv, material, eek_op;
-	bool has_op, has_iv, has_material;
+	struct slice eek_op;
+	bool has_op;
 
 	has_op = query_get(k->r->query, "eek_op", false, buf, sizeof(buf), &eek_op);
 	k->op = has_op && slice_is(eek_op, "reencrypt") ? KMS_OP_REENCRYPT_EEK : KMS_OP_DECRYPT_EEK;
 	k->call = k->op == KMS_OP_REENCRYPT_EEK ? CALL_REENCRYPT : CALL_DECRYPT;
-	if (j) {
-		m.has_name = text_member(k, j, "name", &m.name);
-		has_iv = text_member(k, j, "iv", &iv);
-		has_material = text_member(k, j, "material", &material);
+	if (eek_body(k, &b)) {
+		m.has_name = b.has_name;
+		m.name = b.name;
 		if (m.version_name.len == 0)
 			refuse(k, 400, ILLEGAL, "Parameter 'versionName' cannot be empty");
 		else if (!has_op)
 			refuse(k, 400, ILLEGAL, "Parameter 'eekOp' cannot be null");
-		else if (!has_iv || !has_material)
-			refuse(k, 400, ILLEGAL, "Parameter '%s' cannot be null", has_iv ? "material" : "iv");
+		else if (!b.has_iv || !b.has_material)
+			refuse(k, 400, ILLEGAL, "Parameter '%s' cannot be null", b.has_iv ? "material" : "iv");
 		else if (!slice_is(eek_op, "decrypt") && !slice_is(eek_op, "reencrypt"))
 			refuse(k, 400, ILLEGAL,
 			       "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
@@ -479,10 +505,11 @@ static void encode_eek(struct work *k, struct sink *s)
 			k->body_name_len = m.name.len;
 			memcpy(k->body_name, m.name.p, m.name.len);
 			wire_eek_req_head_put(s, &m);
-			put_base64(k, s, iv, WIRE_EEK_MAX, "iv");
-			put_base64(k, s, material, WIRE_EEK_MAX, "material");
+			put_base64(k, s, b.iv, WIRE_EEK_MAX, "iv");
+			put_base64(k, s, b.material, WIRE_EEK_MAX, "material");
 		}
 	}
+	cJSON_Delete(b.j);
 	if (k->refusal.status) {
 		*s = start;
 		put_auth(k, s);

@@ -86,12 +86,13 @@ static bool submit(struct work *k)
 		}
 		k->large = true;
 	}
-	k->generation = channel_generation(w->k->channel);
 	if (!channel_submit(w->lane, k->slot, k->call, s.need)) {
 		slot_drop(k);
 		wait_for_slot(k);
 		return false;
 	}
+	/* Asked behind the submit: what is staged must be dropped or committed where it was staged. */
+	k->generation = channel_lane_generation(w->lane);
 	k->state = WORK_CALLED;
 	k->next = NULL;
 	*w->called_end = k;
@@ -111,14 +112,37 @@ static bool wait_for_commit(struct work *k, uint32_t turns)
 	if (__atomic_load_n(&w->k->commits.turns, __ATOMIC_SEQ_CST) != turns)
 		return false;
 	k->state = WORK_BUSY;
-	k->next = w->busy;
-	w->busy = k;
+	k->next = NULL;
+	*w->busy_end = k;	/* in the order of their coming: none waits for ever */
+	w->busy_end = &k->next;
 	return true;
 }
 
 static bool is_change(enum wire_call c)
 {
 	return c == CALL_CREATE || c == CALL_IMPORT || c == CALL_ROLL || c == CALL_DELETE;
+}
+
+/*
+ * One page of names; the next one is asked for, unless this was the last: true. Another service counts its
+ * keys anew, so a list that it would finish is begun again.
+ */
+static bool names_page(struct work *k, const struct wire_ans *ans)
+{
+	bool more = false;
+
+	if (k->gathered.len && k->names_generation != k->generation) {
+		outbuf_reset(&k->gathered);
+		k->from = 0;
+		more = true;
+	}
+	k->names_generation = k->generation;
+	if (!more && !answer_names_page(k, ans))
+		return true;
+	slot_drop(k);
+	k->large = true;
+	(void)submit(k);
+	return false;
 }
 
 /* What became of one call. staged: the list for the commit thread grows here. */
@@ -157,11 +181,9 @@ static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
 		*staged_end = &k->next;
 		return;
 	}
-	if (err == E_OK && k->call == CALL_NAMES && !k->refusal.status && answer_names_page(k, &ans)) {
-		slot_drop(k);
-		k->large = true;
-		(void)submit(k);
-		return;
+	if (err == E_OK && k->call == CALL_NAMES && !k->refusal.status) {
+		if (!names_page(k, &ans))
+			return;
 	}
 	answer_call(k, err, &ans);
 }
@@ -272,7 +294,10 @@ static void worker_woken(void *arg)
 			answer_call(k, k->outcome, &k->ans);
 	}
 	__atomic_store_n(&w->has_busy, 0, __ATOMIC_SEQ_CST);
-	for (busy = w->busy, w->busy = NULL; (k = busy);) {
+	busy = w->busy;
+	w->busy = NULL;
+	w->busy_end = &w->busy;
+	for (; (k = busy);) {
 		busy = k->next;
 		(void)submit(k);
 	}
@@ -288,12 +313,45 @@ static void *worker_start(void *ctx, unsigned number)
 	w->number = number;
 	w->lane = channel_lane(s->channel, number);
 	w->called_end = &w->called;
+	w->busy_end = &w->busy;
 	w->waiting_end = &w->waiting;
 	w->done_end = &w->done;
 	w->groups = groups_new();
 	pthread_mutex_init(&w->done_lock, NULL);
 	INVARIANT(w->groups);
 	return w;
+}
+
+static void free_list(struct work *k)
+{
+	struct work *next;
+
+	for (; k; k = next) {
+		next = k->next;
+		outbuf_free(&k->gathered);
+		if (k->state != WORK_FREE) {	/* the connection went before the answer came */
+			free(k->description);
+			free(k->outcome_text);
+		}
+		free(k);
+	}
+}
+
+void worker_free(struct kms_worker *w)
+{
+	if (!w->k)
+		return;		/* never started */
+	free_list(w->free);
+	free_list(w->called);
+	free_list(w->busy);
+	free_list(w->waiting);
+	free_list(w->done);
+	outbuf_free(&w->body);
+	outbuf_free(&w->headers);
+	outbuf_free(&w->scratch);
+	groups_free(w->groups);
+	free(w->decoded);
+	pthread_mutex_destroy(&w->done_lock);
 }
 
 const struct server_ops kms_ops = {

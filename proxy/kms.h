@@ -94,6 +94,7 @@ struct work {
 	bool large;
 	bool has_material, has_description, has_body_name, anonymous_token;
 	uint32_t generation;	/* of the service, when the call was made */
+	uint32_t names_generation;	/* of the names gathered so far */
 	struct refusal refusal;
 	struct timespec began;
 	/* EP_NAMES: pages gathered so far; EP_METADATA...: unused */
@@ -117,7 +118,7 @@ struct kms_worker {
 	struct channel_lane *lane;
 	struct work *free;
 	struct work *called, **called_end;	/* submitted since the last flush */
-	struct work *busy;			/* wait for the commit of another change to their key */
+	struct work *busy, **busy_end;		/* wait for the commit of another change to their key */
 	struct work *waiting, **waiting_end;	/* wait for a slot */
 	struct outbuf body, headers, scratch;
 	uint8_t *decoded;	/* the path's name, decoded */
@@ -213,6 +214,7 @@ void commit_stop(struct kms *k);	/* after the server has stopped */
 void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
 
 /* kms.c */
+void worker_free(struct kms_worker *w);	/* when neither workers nor the commit thread run any more */
 void work_finish(struct work *k);	/* after server_reply(): frees slot and work */
 
 /* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */

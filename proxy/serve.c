@@ -300,6 +300,20 @@ static enum rc open_audit(struct serve *s, struct core_error *err)
 
 static enum rc add_recovery_slot(struct serve *s, struct core_error *err);
 
+/* An empty store is the oldest of all. */
+static enum rc may_make_store(const struct serve *s, struct core_error *err)
+{
+	long long floor = (long long)settings_int(s->k.settings, SET_STORE_EPOCH_MIN);
+
+	if (floor <= 1)
+		return RC_OK;
+	err->exit_code = 65;
+	snprintf(err->text, sizeof(err->text), "%.500s: there is no store, but svsm.kms.store.epoch.min demands one of epoch "
+		 "%lld at least: it was removed. Restore the newest copy; remove the setting only if beginning anew is "
+		 "intended", s->data, floor);
+	return RC_DENIED;
+}
+
 static enum rc start_core(struct serve *s, struct core_error *err)
 {
 	struct store_options opt = { .create = true,
@@ -318,7 +332,9 @@ static enum rc start_core(struct serve *s, struct core_error *err)
 		bool fresh = store_head_get(k->store, &head, NULL) == RC_OK && !head.found;
 
 		store_buf_free(&head);
-		rc = setup_platform_key(s->data, fresh && stat(file, &st) == 0, &key, err);
+		rc = fresh ? may_make_store(s, err) : RC_OK;
+		if (rc == RC_OK)
+			rc = setup_platform_key(s->data, fresh && stat(file, &st) == 0, &key, err);
 	}
 	if (rc == RC_OK)
 		rc = setup_channel(k, &key, err);
@@ -540,12 +556,15 @@ static int run(struct serve *s)
 static void shut_down(struct serve *s)
 {
 	struct kms *k = &s->k;
+	unsigned i;
 
 	if (k->server)
 		server_stop(k->server, 5000);
 	if (k->commits.thread)
 		commit_stop(k);
 	server_free(k->server);
+	for (i = 0; k->worker && i < k->workers; i++)
+		worker_free(&k->worker[i]);
 	channel_close(k->channel);
 	audit_close(k->audit);
 	store_close(k->store);

@@ -107,7 +107,7 @@ enum rc setup_platform_key(const char *data, bool create, struct secret *key, st
 
 	if (snprintf(path, sizeof(path), "%s/platform.key", data) >= (int)sizeof(path) - 8)
 		return fail(err, EXIT_CONFIG, "the name of the data directory is too long");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);	/* a pipe must not keep us waiting */
 	if (fd < 0 && errno == ENOENT && create)
 		return make_key(data, path, key, err);
 	if (fd < 0)

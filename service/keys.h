@@ -14,6 +14,7 @@ struct key {
 	uint64_t seq;		/* order of creation in this table */
 	uint64_t created;	/* ms since 1970 */
 	uint64_t rec_version;	/* of its sealed record */
+	uint64_t rec_born;	/* the change that created it; part of the record's id */
 	uint8_t rec_tag[16];	/* with version and id: the record's element of the store's set hash */
 	uint32_t data_len;	/* bytes of data[] */
 	uint32_t versions;

@@ -114,6 +114,7 @@ enum wire_err op_store_create(struct op *o)
 		rc = seal_derive(o->w, st);
 	st->head = (struct head){ .epoch = 1, .next_version = 1, .time_ms = o->now };
 	s->txn.next_version = 1;
+	s->txn.last_epoch = 1;
 	if (rc == RC_OK)
 		rc = seal_slot_platform(o->w, st, &s->opt.platform_key, slot);
 	if (rc == RC_OK)
@@ -148,6 +149,7 @@ static enum wire_err open_head(struct op *o, const struct wire_open_req *m)
 	if (st->head.count > UINT32_MAX || keys_reserve(&o->s->keys, st->head.count) != RC_OK)
 		return E_NO_MEMORY;
 	o->s->txn.next_version = st->head.next_version;
+	o->s->txn.last_epoch = st->head.epoch;
 	clock_told(&o->s->clock, st->head.time_ms);
 	st->load_count = 0;
 	memset(&st->load_sum, 0, sizeof(st->load_sum));
@@ -201,15 +203,19 @@ static enum wire_err open_record(struct op *o, const uint8_t *id, struct slice r
 	size_t len = rec.len - SEAL_RECORD_OVERHEAD;
 	struct set_sum element;
 	uint64_t version;
+	enum rc rc;
 
 	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &version, tag) != RC_OK)
 		return E_RECORD;
 	if (version >= st->head.next_version)
 		return E_RECORD_AHEAD;
-	if (key_decode(cur_of(plain, len), out) != RC_OK)
-		return E_RECORD;
-	if (seal_record_id(o->w, st, key_name(*out), own) != RC_OK || !ct_equal(own, id, sizeof(own)) ||
-	    seal_element(o->w, st, id, version, tag, &element) != RC_OK) {
+	rc = key_decode(cur_of(plain, len), out);
+	if (rc != RC_OK)
+		return rc == RC_NO_ROOM ? E_NO_MEMORY : E_RECORD;
+	(*out)->rec_born = seal_record_born(id);
+	if ((*out)->rec_born > version ||
+	    seal_record_id(o->w, st, key_name(*out), (*out)->rec_born, own) != RC_OK ||
+	    !ct_equal(own, id, sizeof(own)) || seal_element(o->w, st, id, version, tag, &element) != RC_OK) {
 		key_free(*out);
 		return E_RECORD;
 	}
@@ -267,7 +273,7 @@ static enum wire_err load_add(struct op *o, struct load *l)
 			uint8_t id[WIRE_ID_LEN] = { 0 };
 
 			e = E_RECORD_TWICE;
-			if (seal_record_id(o->w, &s->store, key_name(k), id) == RC_OK)
+			if (seal_record_id(o->w, &s->store, key_name(k), k->rec_born, id) == RC_OK)
 				e = name_record(o, id, e);
 			break;
 		}

@@ -22,12 +22,12 @@ const int sandbox_calls[] = {
 	/* any arguments */
 	SYS_futex, SYS_munmap, SYS_brk, SYS_madvise, SYS_getrandom, SYS_clock_gettime, SYS_sched_yield,
 	SYS_rt_sigreturn, SYS_restart_syscall, SYS_getpid, SYS_gettid, SYS_exit, SYS_exit_group,
-	SYS_set_robust_list, SYS_rt_sigprocmask, SYS_munlock, SYS_tgkill,
+	SYS_set_robust_list, SYS_rt_sigprocmask, SYS_munlock, SYS_tgkill, SYS_mremap,
 	/* with conditions, see filter[] */
-	SYS_mmap, SYS_mprotect, SYS_mremap, SYS_write,
+	SYS_mmap, SYS_mprotect, SYS_write,
 	-1,
 };
-#define FREE_CALLS 17	/* how many of them come first, without conditions */
+#define FREE_CALLS 18	/* how many of them come first, without conditions */
 
 enum rc sandbox_early(void)
 {
@@ -98,8 +98,6 @@ enum rc sandbox_filter(void)
 	ADD(LOAD_ARG(3));
 	ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 1, 0));
 	ADD(RET(SECCOMP_RET_KILL_PROCESS));
-	ADD(RET(SECCOMP_RET_ALLOW));
-	ADD(UNLESS_SKIP(SYS_mremap, 1));
 	ADD(RET(SECCOMP_RET_ALLOW));
 	/* write(2, ..): the last words */
 	ADD(UNLESS_SKIP(SYS_write, 4));

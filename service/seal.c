@@ -61,14 +61,27 @@ void seal_wipe(struct store *st)
 	mem_wipe(st, sizeof(*st));
 }
 
-enum rc seal_record_id(struct svc_worker *w, const struct store *st, struct slice name, uint8_t id[WIRE_ID_LEN])
+enum rc seal_record_id(struct svc_worker *w, const struct store *st, struct slice name, uint64_t born,
+		       uint8_t id[WIRE_ID_LEN])
 {
 	uint8_t h[CRYPTO_HASH_LEN];
+	uint64_t first;
 	enum rc rc = crypto_mac(w->crypto, MAC_ID, &st->key_id, &name, 1, h);
 
-	if (rc == RC_OK)
-		memcpy(id, h, WIRE_ID_LEN);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	first = __builtin_bswap64((uint64_t)(h[0] >> 5) << 61 | (born & SEAL_BORN_MAX));
+	memcpy(id, &first, sizeof(first));
+	memcpy(id + sizeof(first), h + sizeof(first), WIRE_ID_LEN - sizeof(first));
+	return RC_OK;
+}
+
+uint64_t seal_record_born(const uint8_t id[WIRE_ID_LEN])
+{
+	uint64_t first;
+
+	memcpy(&first, id, sizeof(first));
+	return __builtin_bswap64(first) & SEAL_BORN_MAX;
 }
 
 /* The key for one message: nobody else has this salt. */

@@ -126,8 +126,10 @@ static enum wire_err put_staged(struct op *o, struct change *c, const struct key
 	uint8_t id[WIRE_ID_LEN], *rec;
 	enum wire_err e = E_OK;
 
-	if (seal_record_id(o->w, &o->s->store, c->name, id) != RC_OK)
+	if (seal_record_id(o->w, &o->s->store, c->name, old ? old->rec_born : version, id) != RC_OK)
 		return E_INTERNAL;
+	if (c->made)
+		c->made->rec_born = seal_record_born(id);
 	if (old && seal_element(o->w, &o->s->store, id, old->rec_version, old->rec_tag, &c->minus) != RC_OK)
 		return E_INTERNAL;
 	sink_le64(&o->out, c->ticket);
@@ -273,16 +275,19 @@ enum wire_err op_head(struct op *o)
 	} else {
 		t->head = st->head;
 		e = prepare(t, m.ticket, &t->head);
-		t->head.epoch++;
+		/* Never the number of a head that was sealed and then given up: it opens a store all the same. */
+		t->head.epoch = t->last_epoch + 1;
 		t->head.next_version = t->next_version;
 		t->head.time_ms = o->now;
 		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
 			e = E_RANDOM;
 		epoch = t->head.epoch;
-		if (e == E_OK)
+		if (e == E_OK) {
 			t->prepared = true;
-		else
+			t->last_epoch = epoch;
+		} else {
 			unprepare(t);
+		}
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (e == E_OK) {

@@ -66,7 +66,7 @@ enum wire_call {
 	CALL_COUNT
 };
 
-/* Results. The proxy maps them one to one onto HTTP; proxy/errors.c has the texts. */
+/* Results. The proxy maps them one to one onto HTTP; proxy/answer.c has the texts. */
 enum wire_err {
 	E_OK = 0,
 	E_BAD_MESSAGE,		/* the proxy's fault */

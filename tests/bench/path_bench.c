@@ -124,6 +124,12 @@ uint32_t channel_generation(const struct channel *ch)
 	return 1;
 }
 
+uint32_t channel_lane_generation(const struct channel_lane *l)
+{
+	(void)l;
+	return 1;
+}
+
 uint32_t channel_isolation(const struct channel *ch)
 {
 	(void)ch;

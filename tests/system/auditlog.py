@@ -147,7 +147,7 @@ def forgery():
     with one_server() as s:
         log = Log(s)
         fake = "x\n2020-01-01 00:00:00,000 OK[op=DELETE_KEY, key=k, user=root] "
-        for name in (fake.lower(), "x\ry", "x\x0b\x0c\x85y", "x\u2028y\u2029z", "\u202egnp", "x\x1b[2J"):
+        for name in (fake.lower(), "x\ry", "x\x0b\x0c\x85y", "x\u2028y\u2029z", "\u202egnp", "x\x1b[2m"):
             s.create(name, description=name + fake)
             s.call("GET", f"/key/{quote(name)}/_currentversion")
             s.call("GET", f"/key/{quote(name)}/_metadata")

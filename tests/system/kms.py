@@ -29,6 +29,7 @@ JSON = {"Content-Type": "application/json"}
 
 scratch = tempfile.mkdtemp(prefix="svsm-kms-test-")
 servers = []
+last_words = []     # logs of servers whose test failed
 
 
 def clean_up():
@@ -254,7 +255,9 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
+        if failure and failure is not Skip:
+            last_words.append(self.log(all=True))
         self.kill()
         servers.remove(self)
 
@@ -483,8 +486,9 @@ def run_tests(title):
             print(f"FAILED  {sentence}{tag}\n        | {type(e).__name__}: {e}", flush=True)
             for line in traceback.format_exc(limit=-3, chain=False).splitlines()[1:-1]:
                 print("        | " + line)
-            for s in servers:
-                print("        | log: " + s.log()[-2500:].replace("\n", "\n        | "))
+            for text in last_words + [s.log() for s in servers]:
+                print("        | log: " + text[-2500:].replace("\n", "\n        | "))
+        last_words.clear()
         for s in list(servers):
             s.kill()
             servers.remove(s)

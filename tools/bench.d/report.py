@@ -49,6 +49,9 @@ def show_http(results, h):
         for who in (OURS, NGINX, HADOOP):
             if h.value(key, who, "per_s") is None:
                 continue
+            if not h.value(key, who, "requests"):
+                lines.append([key, who, "none finished", "", "", "", "", ""])
+                continue
             ratio = h.ratio(key, OURS, who, "per_s")
             lines.append([key, who, f"{h.value(key, who, 'per_s'):.0f}",
                           f"{spread([r['per_s'] for r in raw['runs'][f'{key} {who}']]) * 100:.0f} %",

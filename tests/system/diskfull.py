@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A full disk: changes are refused with a remedy, nothing is half there, and all works again with room."""
+import contextlib
+import os
+import subprocess
+
+from kms import NotReady, Server, Skip, equal, expect, fresh_dir, refused, test, wait_for
+
+
+@contextlib.contextmanager
+def small_disk(size):
+    """A file system of its own, with a data directory in it."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, to mount a small file system")
+    d = fresh_dir("disk")
+    r = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", d], capture_output=True, check=False)
+    if r.returncode != 0:
+        raise Skip("cannot mount: " + r.stderr.decode(errors="replace").strip())
+    try:
+        yield d
+    finally:
+        subprocess.run(["umount", "-l", d], check=True)
+
+
+def fill(d, leave=0):
+    """Takes all room but `leave` bytes; the file to remove later."""
+    path = os.path.join(d, "ballast")
+    with open(path, "ab", buffering=0) as f:
+        for n in (1 << 16, 1 << 12, 1):
+            try:
+                while True:
+                    st = os.statvfs(d)
+                    if st.f_bavail * st.f_frsize <= leave:
+                        return path
+                    f.write(b"x" * n)
+            except OSError:
+                continue
+    return path
+
+
+@test("with the disk full creates are refused with what and what to do, reads go on, and room mends all", "T-95")
+def full():
+    with small_disk("2m") as d:
+        data = os.path.join(d, "data")
+        with Server(data=data, site={"svsm.kms.audit.file": "/dev/null", "svsm.kms.store.map.max": "1g"}) as s:
+            made = {}
+            for i in range(20):
+                made[f"k{i}"] = s.create(f"k{i}")["material"]
+            ballast = fill(d)
+            refused_at, i = None, 0
+            while refused_at is None and i < 200:
+                r = s.call("POST", "/keys", {"name": f"f{i}", "description": "d" * 4000})
+                if r.status == 201:
+                    made[f"f{i}"] = r.json()["material"]
+                else:
+                    refused_at = r
+                i += 1
+            expect(refused_at is not None, "the disk did not fill up")
+            equal(refused_at.status, 503, repr(refused_at))
+            text = refused_at.error()[1]
+            expect("store.mdb" in text and "disk is full" in text and "Free some space" in text, text)
+            for _ in range(5):    # again and again, also rolls and deletes: each is done or not
+                for method, path, body in (("POST", "/keys", {"name": "n"}), ("POST", "/key/k1", {}), ("DELETE", "/key/k2", None)):
+                    r = s.call(method, path, body)
+                    expect(r.status in (200, 201, 503, 500), repr(r))
+                    if r.status in (200, 201):
+                        made.pop("k2", None) if method == "DELETE" else made.pop("k1", None) if path == "/key/k1" else \
+                            made.update(n=r.json()["material"])
+            equal(s.health()["pending"], 0)
+            equal(s.health()["status"], "ok")
+            for name, material in made.items():
+                equal(s.versions(name)[0]["material"], material, name)
+            there = s.all_keys()
+            equal(s.call("GET", "/key/k3/_eek?eek_op=generate").status, 200)
+            os.unlink(ballast)
+            wait_for(lambda: s.call("POST", "/keys", {"name": "after"}).status == 201, 10, "no creates after space was freed")
+            ballast = fill(d)
+            equal(s.stop(), 0)
+            try:
+                s.start()
+            except NotReady as e:
+                raise AssertionError(f"does not start on a full disk: {e.err}") from None
+            now = s.all_keys()
+            now.pop("after")
+            equal(now, there)
+            os.unlink(ballast)
+            s.create("last")
+            s.healthy()
+            equal(s.stop(), 0)
+            s.start()
+            expect("last" in s.names(), "an acknowledged key is gone")
+            equal(s.stop(), 0)
+
+
+@test("many creates on a disk that fills up: acknowledged ones are there, refused ones are not", "T-95")
+def fills_under_load():
+    from concurrency import together
+    with small_disk("3m") as d:
+        with Server(data=os.path.join(d, "data"), site={"svsm.kms.store.map.max": "1g"}) as s:
+            acked, told = {}, {}
+
+            def create(i):
+                with s.conn(60) as c:
+                    for n in range(60):
+                        name = f"l{i}-{n}"
+                        r = c.request("POST", "/kms/v1/keys?user.name=alice", {"name": name, "description": "d" * 2000})
+                        if r.status == 201:
+                            acked[name] = r.json()["material"]
+                        else:
+                            equal(r.status, 503, repr(r))
+                            told[name] = r.error()[1]
+
+            together(16, create)
+            expect(told, "the disk did not fill up")
+            expect(all("Free some space" in t for t in told.values()), list(told.values())[0])
+            keys = s.all_keys()
+            equal(set(keys), set(acked))
+            equal(s.stop(), 0, s.log())
+            os.path.exists(os.path.join(d, "data", "kms-audit.log")) and os.unlink(os.path.join(d, "data", "kms-audit.log"))
+            s.start()
+            keys = s.all_keys()
+            equal({n: v[0]["material"] for n, (_, v) in keys.items()}, acked)
+            equal(s.stop(), 0)
+
+
+@test("a full audit log's disk degrades /health but not the service", "T-54")
+def audit_full():
+    with small_disk("1m") as d:
+        log = os.path.join(d, "audit.log")
+        with Server(site={"svsm.kms.audit.file": log}) as s:
+            ballast = fill(d)
+            for i in range(200):
+                equal(s.call("GET", f"/key/n{i}/_metadata").status, 200)
+            wait_for(lambda: s.health()["audit"] == "failing", 10)
+            equal(s.health()["status"], "degraded")
+            os.unlink(ballast)
+            s.create("k")
+            wait_for(lambda: s.health()["status"] == "ok", 10, s.log)
+            with open(log) as f:
+                text = f.read()
+            expect(all(f"key=n{i}," in text for i in range(200)), "lines were lost")
+            equal(s.stop(), 0)
+
+
+@test("a data directory on a disk with no room at all is refused with what to do", "T-95")
+def no_room_to_start():
+    with small_disk("64k") as d:
+        fill(d)
+        s = Server(start=False, data=os.path.join(d, "data"))
+        with s:
+            try:
+                s.start()
+                raise AssertionError("it started")
+            except NotReady as e:
+                expect(isinstance(e.code, int) and e.code in (73, 74, 78), f"exit code {e.code}: {e.err}")
+                expect("space" in e.err.lower(), e.err)
+
+
+@test("the store's own size limit is an error with a remedy, too", "T-95")
+def map_limit():
+    with Server(site={"svsm.kms.store.map.max": "1m"}) as s:
+        made, r = {}, None
+        for i in range(400):
+            r = s.call("POST", "/keys", {"name": f"k{i}", "description": "d" * 4000})
+            if r.status != 201:
+                break
+            made[f"k{i}"] = r.json()["material"]
+        equal(r.status, 503, repr(r))
+        expect("limit" in r.error()[1] and "Raise the store's size limit" in r.error()[1], r.error()[1])
+        for name in list(made)[::7]:
+            equal(s.versions(name)[0]["material"], made[name])
+        equal(s.stop(), 0)
+        s.start()
+        equal(s.keys, len(made))
+        equal(s.stop(), 0)
+
+
+@test("a store that cannot be written at all is refused at the start", "T-95")
+def read_only():
+    with small_disk("4m") as d:
+        data = os.path.join(d, "data")
+        with Server(data=data, site={"svsm.kms.audit.file": "/dev/null"}) as s:
+            s.create("k")
+            equal(s.stop(), 0)
+        subprocess.run(["mount", "-o", "remount,ro", d], check=True)
+        s = Server(data=data, start=False, site={"svsm.kms.audit.file": "/dev/null"})
+        with s:
+            try:
+                s.start()
+                raise AssertionError("it started")
+            except NotReady as e:
+                expect(e.code > 0 and "mounted for writing" in e.err or "read-only" in e.err.lower(), f"{e.code}: {e.err}")
