@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "proxy/kms.h"
 
@@ -19,10 +20,10 @@ void commit_add(struct kms *s, struct work *list)
 
 	pthread_mutex_lock(&q->lock);
 	*q->end = list;
-	while (*q->end)
+	for (; *q->end; q->queued++)
 		q->end = &(*q->end)->next;
-	pthread_cond_signal(&q->more);
 	pthread_mutex_unlock(&q->lock);
+	pthread_cond_signal(&q->more);
 }
 
 /* Hands finished work back to its worker. */
@@ -184,12 +185,30 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 	return E_OK;
 }
 
-static void run_group(struct kms *s, struct work *list)
+static uint64_t mono_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* What the next group can expect. Before anybody is answered: whoever comes again must not count twice. */
+static void group_done(struct commit_queue *q, unsigned count, uint64_t took_ns)
+{
+	pthread_mutex_lock(&q->lock);
+	q->took_ns = took_ns;
+	q->writers = count + q->queued < GROUP_MAX ? count + q->queued : GROUP_MAX;
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void run_group(struct kms *s, struct work *list, unsigned count)
 {
 	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
 	char text[1024] = "";
 	struct wire_ans ans;
 	uint32_t err, outcome = WORK_DIED;
+	uint64_t began = mono_ns();
 	int slot;
 
 	pthread_mutex_lock(&s->control);
@@ -203,11 +222,27 @@ static void run_group(struct kms *s, struct work *list)
 		channel_slot_release(control, slot);
 	}
 	pthread_mutex_unlock(&s->control);
+	group_done(&s->commits, count, mono_ns() - began);
 	finish_group(s, list, outcome, text[0] ? text : NULL);
 }
 
-/* The next group: all there is, up to a limit. NULL: stop. */
-static struct work *take_group(struct commit_queue *q)
+/*
+ * Those who were answered with the last group are about to come again. Taking at once what is there would
+ * leave them for the next group, and so for ever: two groups of half the size. So they get half the time
+ * that the last group took. A lone writer waits for nobody. Caller holds the lock.
+ */
+static void wait_for_others(struct commit_queue *q)
+{
+	uint64_t end = mono_ns() + q->took_ns / 2;
+	struct timespec t = { .tv_sec = (time_t)(end / 1000000000), .tv_nsec = (long)(end % 1000000000) };
+
+	while (q->queued < q->writers && !q->stop)
+		if (pthread_cond_timedwait(&q->more, &q->lock, &t) != 0)
+			break;
+}
+
+/* The next group: all there is, up to a limit. NULL: stop. *count: how many. */
+static struct work *take_group(struct commit_queue *q, unsigned *count)
 {
 	struct work *list, *k;
 	unsigned n = 1;
@@ -215,15 +250,19 @@ static struct work *take_group(struct commit_queue *q)
 	pthread_mutex_lock(&q->lock);
 	while (!q->first && !q->stop)
 		pthread_cond_wait(&q->more, &q->lock);
+	wait_for_others(q);
 	list = q->first;
 	for (k = list; k && k->next && n < GROUP_MAX; k = k->next)
 		n++;
 	q->first = k ? k->next : NULL;
 	if (!q->first)
 		q->end = &q->first;
-	if (k)
+	if (k) {
 		k->next = NULL;
+		q->queued -= n;
+	}
 	pthread_mutex_unlock(&q->lock);
+	*count = n;
 	return list;
 }
 
@@ -231,18 +270,22 @@ static void *commit_thread(void *arg)
 {
 	struct kms *s = arg;
 	struct work *list;
+	unsigned count;
 
-	while ((list = take_group(&s->commits)))
-		run_group(s, list);
+	while ((list = take_group(&s->commits, &count)))
+		run_group(s, list, count);
 	return NULL;
 }
 
 enum rc commit_start(struct kms *s)
 {
 	struct commit_queue *q = &s->commits;
+	pthread_condattr_t attr;
 
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_cond_init(&q->more, NULL);
+	pthread_cond_init(&q->more, &attr);
 	q->end = &q->first;
 	return pthread_create(&q->thread, NULL, commit_thread, s) == 0 ? RC_OK : RC_MACHINE;
 }

@@ -134,6 +134,9 @@ struct commit_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct work *first, **end;
+	unsigned queued;	/* in that list */
+	unsigned writers;	/* changes that were under way at once when the last group ended */
+	uint64_t took_ns;	/* the last group */
 	bool stop;
 	pthread_t thread;
 	uint32_t turns;		/* atomic: groups finished */

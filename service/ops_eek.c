@@ -7,6 +7,8 @@
 #include "service/rights.h"
 #include "service/state.h"
 
+#define EEK_HEAD (4 + 1 + 16 + 2)	/* bytes of an encrypted key in an answer, before its material */
+
 static void wrap_iv(const uint8_t iv[16], uint8_t out[16])
 {
 	size_t i;
@@ -73,10 +75,13 @@ enum wire_err op_generate(struct op *o)
 		if (e == E_OK)
 			e = use_version(o, 0, k, k->versions - 1);
 	}
-	for (i = 0; e == E_OK && i < m.count && sink_ok(&o->out); i++)
+	/* All are the same size: what will not fit is not begun. */
+	if (e == E_OK && m.count && o->out.left < (size_t)m.count * (EEK_HEAD + k->bits / 8))
+		return op_fail_num(o, E_TOO_BIG, (size_t)m.count * (EEK_HEAD + k->bits / 8) + CALL_PAGE, 0);
+	for (i = 0; e == E_OK && i < m.count; i++)
 		e = generate_one(o, k);
-	if (e == E_OK && !sink_ok(&o->out))	/* all are the same size: say how much is needed */
-		return op_fail_num(o, E_TOO_BIG, (size_t)m.count * (23 + k->bits / 8) + CALL_PAGE, 0);
+	if (e == E_OK && !sink_ok(&o->out))
+		return E_INTERNAL;
 	if (e == E_OK)
 		op_event(o, EVENT_OK, OP_GENERATE_EEK, &m.name);
 	return e;
