@@ -63,6 +63,18 @@ bool sandbox_lock_memory(void)
 /* If A == k go on, else skip n instructions. */
 #define UNLESS_SKIP(k, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (n))
 
+/* A sanitizer's runtime opens files and threads of its own: such a build, which is for tests, has no filter. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 enum rc sandbox_filter(void)
 {
 	struct sock_filter f[FREE_CALLS * 2 + 40];
@@ -114,6 +126,8 @@ enum rc sandbox_filter(void)
 	ADD(RET(SECCOMP_RET_KILL_PROCESS));
 #undef ADD
 	prog.len = n;
+	if (SANITIZED)
+		return RC_OK;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0)
 		return RC_MACHINE;
 	return RC_OK;
