@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* What the proxy finds wrong is told only after the question who is calling. */
 		INVARIANT(!k->refusal.status || k->call == CALL_AUTH || k->call == CALL_REENCRYPT_BATCH);
 		INVARIANT(!k->refusal.status || (k->refusal.status >= 400 && k->refusal.status < 600));
-		INVARIANT(!k->refusal.status || (k->refusal.exception && memchr(k->refusal.message, 0, sizeof(k->refusal.message))));
+		INVARIANT(!k->refusal.status || (k->refusal.exception &&
+						 memchr(k->refusal.message, 0, sizeof(k->refusal.message))));
 		INVARIANT(k->name_len <= sizeof(k->name) && k->body_name_len <= sizeof(k->body_name));
 	}
 	rest_free(t);

@@ -21,8 +21,15 @@ static enum json_fault fault_of(const void *p, size_t len)
 
 TEST(ordinary_values_are_accepted)
 {
-	static const char *const fine[] = { "{}", "[]", "null", " {\"a\" : [1, -2.5e3, true, \"x\\u00e9\\ud83d\\udd11\"]}\r\n\t", "0", "-0",
-					    "\"\"", "{\"a\":{\"b\":{\"b\":1}}}", "[\"caf\xc3\xa9\"]" };
+	static const char *const fine[] = { "{}",
+					    "[]",
+					    "null",
+					    " {\"a\" : [1, -2.5e3, true, \"x\\u00e9\\ud83d\\udd11\"]}\r\n\t",
+					    "0",
+					    "-0",
+					    "\"\"",
+					    "{\"a\":{\"b\":{\"b\":1}}}",
+					    "[\"caf\xc3\xa9\"]" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(fine); i++)
@@ -84,9 +91,11 @@ TEST(invalid_utf8_is_refused)
 
 TEST(what_is_no_json_is_refused)
 {
-	static const char *const bad[] = { "{} {}", "{}x", "{,}", "[1,]", "{\"a\"}", "{a:1}", "{'a':1}", "[01]", "[+1]", "[.5]", "[1.]", "[1e]",
-					   "[1e+]", "[-]", "[0x1]", "[NaN]", "[\"a\nb\"]", "[\"\t\"]", "[\"\\x\"]", "[\"\\ud800\"]",
-					   "tru", "//x\n{}", "]", "}" };
+	static const char *const bad[] = { "{} {}", "{}x",        "{,}",      "[1,]",      "{\"a\"}",
+					   "{a:1}", "{'a':1}",    "[01]",     "[+1]",      "[.5]",
+					   "[1.]",  "[1e]",       "[1e+]",    "[-]",       "[0x1]",
+					   "[NaN]", "[\"a\nb\"]", "[\"\t\"]", "[\"\\x\"]", "[\"\\ud800\"]",
+					   "tru",   "//x\n{}",    "]",        "}" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
