@@ -226,9 +226,9 @@ def misspelt():
 @test("a value that is none is refused with file, line and what to write", "T-23")
 def bad_values():
     for name, value, words in (
-            ("svsm.kms.workers", "many", ("from 0 to 1024",)),
-            ("svsm.kms.workers", "-1", ("from 0 to 1024",)),
-            ("svsm.kms.workers", "99999999999999999999", ("from 0 to 1024",)),
+            ("svsm.kms.workers", "many", ("from 0 to 256",)),
+            ("svsm.kms.workers", "-1", ("from 0 to 256",)),
+            ("svsm.kms.workers", "99999999999999999999", ("from 0 to 256",)),
             ("svsm.kms.body.max", "16 apples", ("bytes",)),
             ("svsm.kms.pin", "yes", ("true or false",)),
             ("svsm.kms.listen", "::1:9600", ("HOST:PORT", "brackets")),
