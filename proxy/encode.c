@@ -164,15 +164,21 @@ static struct slice kept_name(const struct work *k)
 	return slice_of(k->name, k->name_len);
 }
 
+static locale_t utf8;
+
+static void make_locale(void)
+{
+	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
 /* Any letter that Java's toLowerCase would change. */
 static bool has_upper(struct slice name)
 {
-	static locale_t utf8;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct cursor c = cur_of(name.p, name.len);
 	uint32_t cp;
 
-	if (!utf8)
-		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	pthread_once(&once, make_locale);
 	while (c.left) {
 		if (!text_utf8(&c, &cp))
 			continue;

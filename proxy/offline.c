@@ -2,6 +2,7 @@
 /* See offline.h. Each command is a short life of a server without its sockets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -208,6 +209,8 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 	struct store_buf slot = { 0 };
 	struct store_error serr;
 	struct kms k = { 0 };
+	char key[PATH_MAX];
+	bool had_key = snprintf(key, sizeof(key), "%s/platform.key", data) < (int)sizeof(key) && access(key, F_OK) == 0;
 	enum rc rc = open_conf(&k, NULL, err);
 
 	if (rc == RC_OK)
@@ -220,8 +223,11 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 			"the store has no recovery keyslot: without its own platform.key it cannot be opened");
 	if (rc == RC_OK)
 		rc = open_core(&k, data, true, err);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		rc = recover_slot(&k, slice_of(slot.p, slot.len), unwrap, ctx, err);
+		if (rc != RC_OK && !had_key)
+			unlink(key);	/* it opens nothing */
+	}
 	if (rc == RC_OK)
 		rc = core_open_store(&k, false, true, err);
 	if (rc == RC_OK)

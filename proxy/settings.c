@@ -125,7 +125,7 @@ static const struct row table[SET_COUNT] = {
 		"directory of the sealed store" },
 	[SET_LISTEN] = { "svsm.kms.listen", T_ADDRESS, 0, "", .help =
 		"`HOST:PORT`, several separated by commas; replaces hadoop.kms.http.host and .port" },
-	[SET_WORKERS] = { "svsm.kms.workers", T_INT, 0, "0", 0, 1024, .help = "worker threads; 0 is one per CPU" },
+	[SET_WORKERS] = { "svsm.kms.workers", T_INT, 0, "0", 0, 256, .help = "worker threads; 0 is one per CPU" },
 	[SET_PIN] = { "svsm.kms.pin", T_BOOL, 0, "true", .help =
 		"keep each worker and its partner in the core on one CPU" },
 	[SET_SPIN_US] = { "svsm.kms.spin.us", T_INT, 0, "0", 0, 1000, .help =
@@ -134,7 +134,7 @@ static const struct row table[SET_COUNT] = {
 		"open connections; beyond it new ones are answered 503" },
 	[SET_BODY_MAX] = { "svsm.kms.body.max", T_SIZE, 0, "16m", 65536, 1 << 30, .help =
 		"bytes of a request body; beyond it 413" },
-	[SET_EEK_MAX] = { "svsm.kms.eek.max", T_INT, 0, "10000", 1, 1000000, .help =
+	[SET_EEK_MAX] = { "svsm.kms.eek.max", T_INT, 0, "10000", 1, 10000, .help =
 		"encrypted keys in one generate or re-encrypt request" },
 	[SET_TIMEOUT_HEADER] = { "svsm.kms.timeout.header.ms", T_MS, 0, "10000", 1, DAY_MS, .help =
 		"a request's headers must be complete within this time" },
@@ -152,7 +152,7 @@ static const struct row table[SET_COUNT] = {
 		"refuse a store older than this epoch: detects that the whole store was set back" },
 	[SET_RECOVERY_KEY] = { "svsm.kms.recovery.public-key", T_PATH, 0, "", .help =
 		"PEM file of the owner's public key, for the recovery keyslot" },
-	[SET_CORE_MEMORY_MAX] = { "svsm.kms.core.memory.max", T_SIZE, 0, "1g", 16 << 20, INT64_C(1) << 44, .help =
+	[SET_CORE_MEMORY_MAX] = { "svsm.kms.core.memory.max", T_SIZE, CORE, "1g", 16 << 20, INT64_C(1) << 44, .help =
 		"bytes of memory the core may use for keys" },
 
 	[SET_KEY_PROVIDER_URI] = { "hadoop.kms.key.provider.uri", T_STRING, KMS_DEFAULT | NOTHING,

@@ -114,6 +114,7 @@ enum wire_err op_store_create(struct op *o)
 		rc = seal_derive(o->w, st);
 	st->head = (struct head){ .epoch = 1, .next_version = 1, .time_ms = o->now };
 	s->txn.next_version = 1;
+	s->txn.last_epoch = 1;
 	if (rc == RC_OK)
 		rc = seal_slot_platform(o->w, st, &s->opt.platform_key, slot);
 	if (rc == RC_OK)
@@ -148,6 +149,7 @@ static enum wire_err open_head(struct op *o, const struct wire_open_req *m)
 	if (st->head.count > UINT32_MAX || keys_reserve(&o->s->keys, st->head.count) != RC_OK)
 		return E_NO_MEMORY;
 	o->s->txn.next_version = st->head.next_version;
+	o->s->txn.last_epoch = st->head.epoch;
 	clock_told(&o->s->clock, st->head.time_ms);
 	st->load_count = 0;
 	memset(&st->load_sum, 0, sizeof(st->load_sum));

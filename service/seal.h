@@ -68,7 +68,10 @@ void seal_wipe(struct store *st);
 enum rc seal_record_id(struct svc_worker *w, const struct store *st, struct slice name, uint64_t born,
 		       uint8_t id[WIRE_ID_LEN]);
 uint64_t seal_record_born(const uint8_t id[WIRE_ID_LEN]);
-/* out: len + SEAL_RECORD_OVERHEAD bytes of private memory, read back while sealing; tag: also returned, it goes into the element. */
+/*
+ * out: len + SEAL_RECORD_OVERHEAD bytes of private memory, read back while sealing; tag: also returned, it goes
+ * into the element.
+ */
 enum rc seal_record(struct svc_worker *w, const struct store *st, const uint8_t id[WIRE_ID_LEN], uint64_t version,
 		    const uint8_t *plain, size_t len, uint8_t *out, uint8_t tag[CRYPTO_TAG_LEN]);
 /* plain: record.len - SEAL_RECORD_OVERHEAD bytes. RC_BAD_INPUT: not a record; RC_DENIED: does not open. */

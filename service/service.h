@@ -32,7 +32,7 @@ struct svc *svc_new(const struct svc_options *o);
 /* Wipes every secret it holds. No worker may be in a call. */
 void svc_free(struct svc *s);
 
-/* One per thread. */
+/* One per thread; made and freed while nobody is in a call. Free workers before their service. */
 struct svc_worker *svc_worker_new(struct svc *s);
 void svc_worker_free(struct svc_worker *w);
 

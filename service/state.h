@@ -28,6 +28,7 @@ struct svc {
 	struct txn txn;
 	struct clock clock;
 	struct signer signer;
+	struct svc_worker *workers[CALL_LANES_MAX];	/* for svc_panic_wipe(); made before the first call */
 	/* the ephemeral key of a recovery in progress */
 	uint8_t recover_key[CRYPTO_DER_MAX];
 	size_t recover_len;

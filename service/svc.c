@@ -79,12 +79,26 @@ void svc_free(struct svc *s)
 
 void svc_panic_wipe(struct svc *s)
 {
+	struct change *c;
 	size_t i, j;
 
 	for (i = 0; i < KEYS_SHARDS; i++)
 		for (j = 0; s->keys.shard[i].slot && j <= s->keys.shard[i].mask; j++)
 			if (s->keys.shard[i].slot[j])
 				mem_wipe(s->keys.shard[i].slot[j]->data, s->keys.shard[i].slot[j]->data_len);
+	for (i = 0; i < TXN_BUCKETS; i++)
+		for (c = s->txn.bucket[i]; c; c = c->next)
+			if (c->made)
+				mem_wipe(c->made->data, c->made->data_len);
+	for (i = 0; i < ARRAY_LEN(s->workers); i++)
+		if (s->workers[i]) {
+			mem_wipe(&s->workers[i]->random, sizeof(s->workers[i]->random));
+			mem_wipe(s->workers[i]->small, sizeof(s->workers[i]->small));
+			if (s->workers[i]->big)
+				mem_wipe(s->workers[i]->big, CALL_LARGE_LEN);
+		}
+	if (s->config && s->config->has_secret)
+		mem_wipe((void *)(uintptr_t)s->config->secret.p, s->config->secret.len);
 	mem_wipe(&s->store, sizeof(s->store));
 	mem_wipe(&s->signer.now, sizeof(s->signer.now));
 	mem_wipe(&s->signer.old, sizeof(s->signer.old));
@@ -95,6 +109,7 @@ void svc_panic_wipe(struct svc *s)
 struct svc_worker *svc_worker_new(struct svc *s)
 {
 	struct svc_worker *w = calloc(1, sizeof(*w));
+	size_t i;
 
 	if (!w)
 		return NULL;
@@ -105,13 +120,23 @@ struct svc_worker *svc_worker_new(struct svc *s)
 		return NULL;
 	}
 	crypto_random_init(&w->random, s->opt.entropy, s->opt.entropy_ctx);
+	for (i = 0; i < ARRAY_LEN(s->workers); i++)
+		if (!s->workers[i]) {
+			s->workers[i] = w;
+			break;
+		}
 	return w;
 }
 
 void svc_worker_free(struct svc_worker *w)
 {
+	size_t i;
+
 	if (!w)
 		return;
+	for (i = 0; i < ARRAY_LEN(w->svc->workers); i++)
+		if (w->svc->workers[i] == w)
+			w->svc->workers[i] = NULL;
 	crypto_random_wipe(&w->random);
 	crypto_free(w->crypto);
 	if (w->big) {

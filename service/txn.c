@@ -275,16 +275,19 @@ enum wire_err op_head(struct op *o)
 	} else {
 		t->head = st->head;
 		e = prepare(t, m.ticket, &t->head);
-		t->head.epoch++;
+		/* Never the number of a head that was sealed and then given up: it opens a store all the same. */
+		t->head.epoch = t->last_epoch + 1;
 		t->head.next_version = t->next_version;
 		t->head.time_ms = o->now;
 		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
 			e = E_RANDOM;
 		epoch = t->head.epoch;
-		if (e == E_OK)
+		if (e == E_OK) {
 			t->prepared = true;
-		else
+			t->last_epoch = epoch;
+		} else {
 			unprepare(t);
+		}
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (e == E_OK) {

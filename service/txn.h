@@ -33,7 +33,7 @@ struct txn {
 	pthread_mutex_t lock;
 	struct change *bucket[TXN_BUCKETS], *by_ticket[TXN_BUCKETS];
 	uint32_t pending;
-	uint64_t next_ticket, next_version, bytes;
+	uint64_t next_ticket, next_version, last_epoch, bytes;
 	bool prepared;
 	struct head head;	/* the one sealed last, when prepared */
 };

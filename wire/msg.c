@@ -413,7 +413,8 @@ bool wire_kv_next(struct cursor *c, struct wire_kv *out)
 	if (!get_bool(c, &r.present))
 		return false;
 	if (r.present && (!cur_le32(c, &r.number) || !get_bool(c, &r.has_material) ||
-			  !cur_str16(c, WIRE_NAME_MAX, &r.name) || !cur_str16(c, WIRE_EEK_MAX, &r.material)))
+			  !cur_str16(c, WIRE_NAME_MAX, &r.name) || !cur_str16(c, WIRE_EEK_MAX, &r.material) ||
+			  (!r.has_material && r.material.len)))	/* withheld means not there */
 		return false;
 	*out = r;
 	return true;

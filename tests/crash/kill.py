@@ -139,7 +139,12 @@ class Worker(threading.Thread):
     def run(self):
         while not self.stop.is_set():
             usable = [n for n, k in self.keys.items() if k.certain()]
-            if not usable:      # all in doubt: wait for the round's check
+            if not usable:      # all in doubt until the round's check: only see whether it answers again
+                try:
+                    self.client.get("/keys/names")
+                    self.recovered = True
+                except (Unanswered, Refused):
+                    pass
                 self.stop.wait(0.01)
                 continue
             name = self.random.choice(usable)

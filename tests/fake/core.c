@@ -9,6 +9,7 @@
 _Atomic uint64_t fake_mono = 1000;
 _Atomic bool fake_entropy_broken;
 _Atomic uint64_t fake_entropy_calls;
+_Atomic uint64_t fake_entropy_state = 1;
 void (*fake_tap)(uint32_t call, const void *p, size_t len);
 
 static uint64_t mono(void)
@@ -19,7 +20,6 @@ static uint64_t mono(void)
 /* Not random at all, but never the same twice: a weyl sequence, mixed. */
 static enum rc entropy(void *ctx, uint8_t *out, size_t len)
 {
-	static _Atomic uint64_t state = 1;
 	size_t i;
 
 	(void)ctx;
@@ -27,7 +27,7 @@ static enum rc entropy(void *ctx, uint8_t *out, size_t len)
 	if (fake_entropy_broken)
 		return RC_MACHINE;
 	for (i = 0; i < len; i++) {
-		uint64_t z = atomic_fetch_add(&state, 0x9e3779b97f4a7c15u) + 0x9e3779b97f4a7c15u;
+		uint64_t z = atomic_fetch_add(&fake_entropy_state, 0x9e3779b97f4a7c15u) + 0x9e3779b97f4a7c15u;
 
 		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
 		z = (z ^ z >> 27) * 0x94d049bb133111ebu;

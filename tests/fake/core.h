@@ -16,6 +16,8 @@ extern _Atomic uint64_t fake_mono;
 /* The entropy source: as long as it is broken, it returns RC_MACHINE. */
 extern _Atomic bool fake_entropy_broken;
 extern _Atomic uint64_t fake_entropy_calls;
+/* Set it to start the same row of bytes again. */
+extern _Atomic uint64_t fake_entropy_state;
 
 #define FAKE_WALL 1700000000000ull	/* ms; told to every new core */
 

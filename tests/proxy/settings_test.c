@@ -411,6 +411,7 @@ TEST(the_core_is_told_normalised_settings_and_acls_as_written)
 {
 	struct settings *s = good(
 		DOC(P("hadoop.kms.authentication.token.validity", " 0x10 ") P("svsm.kms.groups.os", "TRUE")
+			    P("svsm.kms.core.memory.max", "64m")
 			    P("hadoop.kms.proxyuser.oozie.hosts", "*") P("hadoop.kms.acl.GET", "wrong file")
 				    P("hadoop.kms.authentication.foo", " x ") P("svsm.kms.workers", "3")
 					    P("hadoop.kms.authentication.signature.secret.file", "/s")
@@ -423,6 +424,7 @@ TEST(the_core_is_told_normalised_settings_and_acls_as_written)
 	has(l, "\nhadoop.kms.authentication.token.validity=16\n");
 	has(l, "\nhadoop.kms.authentication.token.max-inactive-interval=-1\n");
 	has(l, "\nhadoop.kms.key.authorization.enable=true\n");
+	has(l, "\nsvsm.kms.core.memory.max=67108864\n");
 	has(l, "\nhadoop.security.crypto.cipher.suite=AES/CTR/NoPadding\n");
 	has(l, "\nhadoop.security.key.default.bitlength=128\n");
 	has(l, "\nsvsm.kms.groups.os=true\n");

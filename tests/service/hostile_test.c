@@ -13,7 +13,7 @@
 #define M16 "000102030405060708090a0b0c0d0e0f"
 #define M16B "f0e1d2c3b4a5968778695a4b3c2d1e0f"
 
-static volatile bool stop;
+static _Atomic bool stop;
 
 /* ---- request pages ---- */
 
@@ -347,6 +347,57 @@ TEST(any_calls_in_any_order_get_well_formed_answers)
 	fake_store_free(&kept);
 	while (pooled)
 		free(pool[--pooled].p);
+}
+
+/* Each request of a life, in order, as call_fuzz.c reads them. */
+static FILE *seed;
+static void tap_seed(uint32_t call, const void *p, size_t len)
+{
+	uint8_t head[3] = { (uint8_t)call, (uint8_t)len, (uint8_t)(len >> 8) };
+
+	EXPECT(len <= UINT16_MAX);
+	EXPECT(fwrite(head, 1, 3, seed) == 3 && fwrite(p, 1, len, seed) == len);
+}
+
+TEST(a_life_becomes_a_seed_when_asked)
+{
+	static const uint8_t zero[16];
+	const char *dir = getenv("SVSM_SEEDS");
+	char path[512];
+	uint64_t epoch;
+	struct core c;
+	unsigned i;
+
+	for (i = 0; dir && i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/call/life-%u", dir, i);
+		seed = fopen(path, "wb");
+		EXPECT(seed != NULL);
+		fputc((int)i, seed);
+		fake_entropy_state = 1;	/* so that sealed bytes are those that the target will make */
+		core_start(&c, 0x11);
+		fake_tap = i == 0 ? tap_seed : NULL;
+		EXPECT_INT(core_config_list(&c, core_open_acls), E_OK);
+		fake_tap = i <= 1 ? tap_seed : NULL;
+		EXPECT_INT(core_store_create(&c), E_OK);
+		fake_tap = tap_seed;
+		core_as(&c, "root");
+		core_make(&c, "k", M16);
+		EXPECT_INT(core_roll(&c, "k", NULL), E_OK);
+		core_commit(&c);
+		if (i == 0) {
+			EXPECT_INT(core_name(&c, CALL_DELETE, "k"), E_OK);
+			EXPECT_INT(core_head(&c, &c.staged.ticket, 1, &epoch), E_OK);
+			EXPECT_INT(core_abort(&c, epoch, NULL, 0), E_OK);
+		}
+		EXPECT_INT(core_name(&c, CALL_VERSIONS, "k"), E_OK);
+		EXPECT_INT(core_name(&c, CALL_GENERATE, "k"), E_OK);
+		EXPECT_INT(core_eek(&c, CALL_DECRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
+		EXPECT_INT(core_name(&c, CALL_NAMES, ""), E_OK);
+		EXPECT_INT(core_name(&c, CALL_METADATA, "k"), E_OK);
+		fake_tap = NULL;
+		fclose(seed);
+		core_stop(&c);
+	}
 }
 
 TEST(what_is_no_call_gets_no_answer)

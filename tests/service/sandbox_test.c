@@ -87,6 +87,7 @@ TEST(every_call_that_reaches_outside_kills)
 		{ "clone3", SYS_clone3, { (long)buf, 64 } },
 		{ "kill", SYS_kill, { 0, 0 } },
 		{ "tkill", SYS_tkill, { 1, 0 } },
+		{ "tgkill of another process", SYS_tgkill, { getppid(), getppid(), 0 } },
 		{ "rt_sigqueueinfo", SYS_rt_sigqueueinfo, { 1, 0, (long)buf } },
 		{ "pidfd_send_signal", SYS_pidfd_send_signal, { 0, 0 } },
 		{ "rt_sigaction", SYS_rt_sigaction, { SIGUSR1, 0, 0, 8 } },

@@ -76,7 +76,7 @@ TEST(an_abort_leaves_everything_as_before)
 	struct wire_status st;
 	struct fake_store before;
 	uint8_t material[16];
-	uint64_t epoch = 0, ticket[3];
+	uint64_t epoch = 0, again = 0, ticket[3];
 	struct core c;
 
 	core_ready(&c);
@@ -102,6 +102,10 @@ TEST(an_abort_leaves_everything_as_before)
 	EXPECT_INT(core_status(&c, &st), E_OK);
 	EXPECT_INT(st.keys, 2);
 	EXPECT_INT(st.epoch, 3);
+	/* The head that was given up opens a store with its group: no other may have its number. */
+	EXPECT_INT(core_head(&c, NULL, 0, &again), E_OK);
+	EXPECT_INT(again, epoch + 1);
+	EXPECT_INT(core_commit_epoch(&c, again), E_OK);
 	core_make(&c, "c", NULL);	/* and life goes on, with a store that opens */
 	core_stop(&c);
 	core_start(&c, 0x11);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "service/seal.h"
+#include "service/state.h"
 #include "tests/fake/core.h"
 #include "tests/test.h"
 
@@ -20,7 +21,7 @@ void *__wrap_realloc(void *p, size_t n);
 #define SIGNING "a signing secret of some length"
 #define PLATFORM 0x5c
 
-static volatile bool watching;	/* free() is known to the compiler: it would drop the stores around it */
+static _Atomic bool watching;	/* free() is known to the compiler: it would drop the stores around it */
 static unsigned found, freed;
 static struct {
 	uint8_t b[32];
@@ -192,4 +193,40 @@ TEST(no_block_is_given_back_with_a_secret_in_it)
 	drop(&d);
 	EXPECT_INT(found, 0);
 	fake_store_free(&kept);
+}
+
+TEST(a_panic_wipes_keys_staged_ones_and_the_secrets)
+{
+	static const struct secret zero;
+	const struct change *staged = NULL;
+	const struct key *k;
+	struct core c;
+	size_t i, j;
+
+	start_watching(&c, true);
+	EXPECT_INT(core_store_create(&c), E_OK);
+	EXPECT_INT(core_create(&c, "a", 128, NULL, M1), E_OK);
+	core_commit(&c);
+	EXPECT_INT(core_create(&c, "b", 256, NULL, M2), E_OK);
+	k = keys_find(&c.svc->keys, slice_str("a"));
+	for (i = 0; i < TXN_BUCKETS; i++)
+		if (c.svc->txn.bucket[i])
+			staged = c.svc->txn.bucket[i];
+	EXPECT(k && staged);
+	svc_panic_wipe(c.svc);
+	for (j = 0; j < k->data_len; j++)
+		EXPECT_INT(k->data[j], 0);
+	for (j = 0; j < staged->made->data_len; j++)
+		EXPECT_INT(staged->made->data[j], 0);
+	for (j = 0; j < c.svc->config->secret.len; j++)
+		EXPECT_INT(c.svc->config->secret.p[j], 0);
+	EXPECT_MEM(&c.svc->store.root, &zero, sizeof(zero));
+	EXPECT_MEM(&c.svc->opt.platform_key, &zero, sizeof(zero));
+	EXPECT_MEM(c.svc->signer.now.b, &zero, sizeof(zero));
+	EXPECT_MEM(c.w->random.key.b, &zero, sizeof(zero));
+	/* The program would stop here. What is left can only be dropped: a wiped key has lost its name. */
+	svc_worker_free(c.w);
+	free(c.req);
+	free(c.rsp);
+	fake_store_free(&c.store);
 }

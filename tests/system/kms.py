@@ -27,6 +27,14 @@ BIN = os.path.abspath(os.environ.get("SVSM_KMS_BIN") or os.path.join(BUILD, "svs
 SLOW = float(os.environ.get("SVSM_TEST_PATIENCE", "1"))    # times longer before something counts as hanging
 JSON = {"Content-Type": "application/json"}
 
+
+def sanitized():
+    """Whether the server was built with sanitizers: then it uses more memory, and its core has no filter."""
+    with open(BIN, "rb") as f:
+        text = f.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 scratch = tempfile.mkdtemp(prefix="svsm-kms-test-")
 servers = []
 last_words = []     # logs of servers whose test failed

@@ -104,7 +104,7 @@ def conf():
     with one_server(site={"hadoop.kms.authentication.signer.secret.provider": "file",
                           "hadoop.kms.authentication.signature.secret.file": path,
                           "svsm.kms.eek.max": "77", "a.b.password": secret, "fs.s3a.secret.key": secret,
-                          "some.credential": secret, "db.url": f"jdbc://user:{secret}@host/db",
+                          "some.credential": secret, "db.url": "jdbc://user:" + secret + "@host/db",
                           "markup": "<b>&\"'</b>"},
                     core={"hadoop.security.credential.clear-text-fallback": "x", "xpasswd": secret}) as s:
         for headers in ({"Accept": "application/json"}, {}, {"Accept": "text/xml"}):

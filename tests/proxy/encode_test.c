@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From HTTP requests to messages for the service: what is written can be read, what is wrong is noted. */
+#include "tests/proxy/rest_help.h"
+#include "tests/test.h"
+
+#define JSON "Content-Type: application/json\r\n"
+
+/* headers: lines with CR LF, or "". */
+static struct rest *ask(const char *method, const char *target, const char *headers, const char *body)
+{
+	char text[65536];
+	int n = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: h\r\n%sContent-Length: %zu\r\n\r\n%s", method, target,
+			 headers, strlen(body), body);
+
+	EXPECT(n > 0 && (size_t)n < sizeof(text));
+	return rest_new((const uint8_t *)text, (size_t)n);
+}
+
+static void expect_call(struct rest *t, enum wire_call call)
+{
+	EXPECT(t->parsed == HTTP_DONE && t->slot && t->fits);
+	EXPECT_INT(t->work.refusal.status, 0);
+	EXPECT_INT(t->work.call, call);
+	EXPECT(rest_read_back(t) == RC_OK);
+}
+
+static void expect_refusal(struct rest *t, unsigned status)
+{
+	EXPECT(t->parsed == HTTP_DONE && t->slot && t->fits);
+	EXPECT_INT(t->work.refusal.status, status);
+	EXPECT(rest_read_back(t) == RC_OK);
+	rest_free(t);
+}
+
+static const struct {
+	const char *method, *target, *body;
+	enum wire_call call;
+} good[] = {
+	{ "OPTIONS", "/kms/v1/?user.name=a", "", CALL_AUTH },
+	{ "POST", "/kms/v1/keys?user.name=a", "{\"name\":\"k\"}", CALL_CREATE },
+	{ "POST", "/svsm/v1/import?user.name=a",
+	  "{\"name\":\"k\",\"versions\":[{\"versionName\":\"k@0\",\"material\":\"AAAA\"}]}", CALL_IMPORT },
+	{ "POST", "/kms/v1/key/k?user.name=a", "{}", CALL_ROLL },
+	{ "DELETE", "/kms/v1/key/k?user.name=a", "", CALL_DELETE },
+	{ "POST", "/kms/v1/key/k/_invalidatecache?user.name=a", "", CALL_INVALIDATE },
+	{ "GET", "/kms/v1/keys/names?user.name=a", "", CALL_NAMES },
+	{ "GET", "/kms/v1/keys/metadata?user.name=a&key=x&key=y", "", CALL_METADATAS },
+	{ "GET", "/kms/v1/key/k?user.name=a", "", CALL_METADATA },
+	{ "GET", "/kms/v1/key/k/_currentversion?user.name=a", "", CALL_CURRENT },
+	{ "GET", "/kms/v1/key/k/_versions?user.name=a", "", CALL_VERSIONS },
+	{ "GET", "/kms/v1/keyversion/k@0?user.name=a", "", CALL_VERSION_GET },
+	{ "GET", "/kms/v1/key/k/_eek?eek_op=generate&user.name=a", "", CALL_GENERATE },
+	{ "POST", "/kms/v1/keyversion/k@0/_eek?eek_op=decrypt&user.name=a", "{\"name\":\"k\",\"iv\":\"AAAA\",\"material\":\"\"}",
+	  CALL_DECRYPT },
+	{ "POST", "/kms/v1/keyversion/k@0/_eek?eek_op=reencrypt&user.name=a",
+	  "{\"name\":null,\"iv\":\"AAAA\",\"material\":\"AA\"}", CALL_REENCRYPT },
+	{ "POST", "/kms/v1/key/k/_reencryptbatch?user.name=a",
+	  "[{\"versionName\":\"k@0\",\"iv\":\"AA\",\"encryptedKeyVersion\":{\"versionName\":\"EEK\",\"material\":\"AA\"}}]",
+	  CALL_REENCRYPT_BATCH },
+};
+
+TEST(every_kind_of_request_becomes_its_call)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		struct rest *t = ask(good[i].method, good[i].target, JSON, good[i].body);
+
+		expect_call(t, good[i].call);
+		rest_free(t);
+	}
+}
+
+TEST(no_message_is_written_beyond_a_slot_however_small_it_is)
+{
+	size_t i, room;
+
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		struct rest *t = ask(good[i].method, good[i].target, JSON, good[i].body);
+		size_t need = t->need;
+
+		for (room = 0; room < need; room++) {
+			rest_encode(t, room);
+			EXPECT(!t->fits);
+		}
+		rest_encode(t, need);
+		EXPECT(t->fits && t->need == need && rest_read_back(t) == RC_OK);
+		rest_free(t);
+	}
+}
+
+TEST(every_cut_of_a_body_is_refused_and_harms_nothing)
+{
+	size_t i, n;
+
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		const char *body = good[i].body;
+
+		for (n = 0; n < strlen(body); n++) {
+			char cut[512];
+
+			snprintf(cut, sizeof(cut), "%.*s", (int)n, body);
+			expect_refusal(ask(good[i].method, good[i].target, JSON, cut), 400);
+		}
+	}
+}
+
+TEST(bodies_of_the_wrong_shape_are_refused_with_their_status)
+{
+	static const struct {
+		const char *target, *headers, *body;
+		unsigned status;
+	} bad[] = {
+		{ "/kms/v1/keys", JSON, "[]", 400 },
+		{ "/kms/v1/keys", JSON, "null", 400 },
+		{ "/kms/v1/keys", JSON, "\"k\"", 400 },
+		{ "/kms/v1/keys", JSON, "", 400 },
+		{ "/kms/v1/keys", "", "{\"name\":\"k\"}", 415 },
+		{ "/kms/v1/keys", "Content-Type: text/plain\r\n", "{\"name\":\"k\"}", 415 },
+		{ "/kms/v1/keys", JSON, "{\"name\":1}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"length\":\"128\"}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"length\":1e300}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"length\":-1e300}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"length\":1.5}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"length\":2147483648}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"name\":\"k\"}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"attributes\":[]}", 400 },
+		{ "/kms/v1/keys", JSON, "{\"name\":\"k\",\"attributes\":{\"a\":1}}", 400 },
+		{ "/svsm/v1/import", JSON, "{\"name\":\"k\"}", 400 },
+		{ "/svsm/v1/import", JSON, "{\"name\":\"k\",\"versions\":[]}", 400 },
+		{ "/svsm/v1/import", JSON, "{\"name\":\"k\",\"versions\":[{\"versionName\":\"k@1\",\"material\":\"AA\"}]}", 400 },
+		{ "/kms/v1/keyversion/k@0/_eek", JSON, "{\"iv\":\"AA\",\"material\":\"AA\"}", 400 },
+		{ "/kms/v1/keyversion/k@0/_eek?eek_op=x", JSON, "{\"iv\":\"AA\",\"material\":\"AA\"}", 400 },
+		{ "/kms/v1/keyversion/k@0/_eek?eek_op=decrypt", JSON, "{\"material\":\"AA\"}", 400 },
+		{ "/kms/v1/keyversion/k@0/_eek?eek_op=decrypt", JSON, "{\"iv\":\"AA\"}", 400 },
+		{ "/kms/v1/key/k/_reencryptbatch", JSON, "{}", 400 },
+		{ "/kms/v1/key/k/_reencryptbatch", JSON, "null", 400 },
+		{ "/kms/v1/key/k/_reencryptbatch", JSON, "[1]", 400 },
+		{ "/kms/v1/key/k/_reencryptbatch", JSON, "[{}]", 400 },
+		{ "/kms/v1/key/k?doAs=x", JSON, "{}", 403 },
+		{ "/kms/v1/key/k?DOAS=%zz", JSON, "{}", 403 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		expect_refusal(ask("POST", bad[i].target, bad[i].headers, bad[i].body), bad[i].status);
+}
+
+static struct wire_cred cred_of_auth(const struct rest *t)
+{
+	struct wire_name_req m;
+
+	EXPECT(wire_name_req_get(cur_of(t->slot, t->need), &m) == RC_OK);
+	return m.cred;
+}
+
+TEST(credentials_are_the_first_cookie_and_the_first_user_name)
+{
+	struct rest *t = ask("OPTIONS", "/kms/v1/?user.name=a+b&user.name=c",
+			     "Cookie: x=y; HADOOP.AUTH=\"one\"; hadoop.auth=two\r\n", "");
+	struct wire_cred c = cred_of_auth(t);
+
+	EXPECT(c.has_cookie && slice_is(c.cookie, "one"));
+	EXPECT(c.has_user && slice_is(c.user, "a b"));
+	rest_free(t);
+}
+
+TEST(a_user_name_that_cannot_be_read_is_none)
+{
+	static const char *const queries[] = { "user.name=%zz&user.name=b", "user.name=%&user.name=b", "delegation=x&user.name=b",
+					       "user.name=b&delegation=%zz" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(queries); i++) {
+		char target[128];
+		struct rest *t;
+
+		snprintf(target, sizeof(target), "/kms/v1/?%s", queries[i]);
+		t = ask("OPTIONS", target, "", "");
+		EXPECT(!cred_of_auth(t).has_user);
+		rest_free(t);
+	}
+}
+
+TEST(a_stale_cookie_of_another_user_does_not_lend_its_groups)
+{
+	struct rest *t = ask("OPTIONS", "/kms/v1/?user.name=b", "Cookie: hadoop.auth=u=root&s=x\r\n", "");
+
+	t->kms.groups_os = true;
+	t->worker.groups = groups_new();
+	rest_encode(t, CALL_PAGE);
+	EXPECT(!cred_of_auth(t).has_user);	/* only the cookie can count, and with it root's groups */
+	groups_free(t->worker.groups);
+	rest_free(t);
+}
+
+TEST(names_that_cannot_be_are_refused_before_they_reach_the_service)
+{
+	char target[4096] = "/kms/v1/key/";
+
+	expect_refusal(ask("GET", "/kms/v1/key/a%00b", "", ""), 400);
+	memset(target + 12, 'x', 1025);
+	expect_refusal(ask("GET", target, "", ""), 400);
+	memset(target + 12, 'x', 3000);
+	expect_refusal(ask("DELETE", target, "", ""), 400);
+	memcpy(target, "/kms/v1/keys/metadata?key=", 26);
+	memset(target + 26, 'x', 1025);
+	target[26 + 1025] = 0;
+	expect_refusal(ask("GET", target, "", ""), 400);
+	expect_refusal(ask("GET", "/kms/v1/keys/metadata?key=a&key=%zz", "", ""), 400);
+}
+
+TEST(invalid_utf8_in_a_path_becomes_the_replacement_character)
+{
+	struct rest *t = ask("GET", "/kms/v1/key/a%ff%c3%a9%c0", "", "");
+	struct wire_name_req m;
+
+	expect_call(t, CALL_METADATA);
+	EXPECT(wire_name_req_get(cur_of(t->slot, t->need), &m) == RC_OK);
+	EXPECT(slice_is(m.name, "a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd"));
+	rest_free(t);
+}
+
+TEST(the_number_of_keys_to_generate_is_an_integer_within_limits)
+{
+	static const struct {
+		const char *n;
+		unsigned status;
+		uint32_t count;
+	} rows[] = {
+		{ "", 0, 1 },	      { "0", 0, 0 },	    { "-3", 0, 0 },	      { "150", 0, 150 },
+		{ "10000", 0, 10000 }, { "10001", 400, 0 }, { "99999999999999999999", 400, 0 }, { "1x", 400, 0 },
+		{ "x", 400, 0 },      { "%00", 400, 0 },    { "1%00", 400, 0 },	      { "%zz", 400, 0 },
+		{ "%0a1", 400, 0 },   { "1.0", 400, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char target[128];
+		struct wire_name_req m;
+		struct rest *t;
+
+		snprintf(target, sizeof(target), "/kms/v1/key/k/_eek?eek_op=generate&num_keys=%s", rows[i].n);
+		t = ask("GET", target, "", "");
+		EXPECT_INT(t->work.refusal.status, rows[i].status);
+		EXPECT(wire_name_req_get(cur_of(t->slot, t->need), &m) == RC_OK);
+		if (!rows[i].status)
+			EXPECT_INT(m.count, rows[i].count);
+		rest_free(t);
+	}
+}
