@@ -160,7 +160,7 @@ def many_keys(o):
     s.login()
     figures["list_ms"], figures["list_bytes"] = list_names(s)
     figures["decrypt_many"], figures["decrypt_few"] = [], []
-    for _ in range(o.rounds):
+    for _ in range(2 * o.rounds):
         figures["decrypt_many"].append(load.run(s, "decrypt", 16, o.seconds))
         figures["decrypt_few"].append(load.run(few, "decrypt", 16, o.seconds))
     s.stop()

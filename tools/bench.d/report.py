@@ -135,7 +135,8 @@ def targets(results, h):
     yield row("memory a key, proxy and service", "<= 400 bytes",
               k["service_bytes_per_key"] + k["proxy_private_bytes_per_key"] if k.get("start_ms") else None,
               lambda v: f"{v:.0f}", lambda v: v <= 400)
-    grows = (median([r["us"] for r in k["decrypt_many"]]) / median([r["us"] for r in k["decrypt_few"]])
+    # The least of each: whatever else the machine does can only add.
+    grows = (min(r["us"] for r in k["decrypt_many"]) / min(r["us"] for r in k["decrypt_few"])
              if k.get("decrypt_many") else None)
     yield row("cost of a decrypt, many keys against one", "does not grow", grows, lambda v: f"{v:.2f}",
               lambda v: v <= 1.15)
