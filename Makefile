@@ -23,7 +23,7 @@ help:
 run:
 	@tools/deps build
 	@$(call configure,$(BUILD)) && ninja --quiet -C $(BUILD) svsm-kms svsm-kms-service
-	@exec $(BUILD)/svsm-kms serve --data $(DATA) $(ARGS)
+	@exec $(BUILD)/svsm-kms serve --data $(DATA) --hints $(ARGS)
 
 ## make build        build everything, run nothing
 build:

@@ -53,6 +53,7 @@ static const struct opt serve_opts[] = {
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration, as Hadoop KMS has it" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "where the sealed keys are kept" },
 	{ .name = "listen", .kind = OPT_TEXT, .arg = "HOST:PORT", .help = "address to listen on" },
+	{ .name = "hints", .kind = OPT_FLAG, .help = "first print three commands to try, and what the isolation is worth" },
 	{ 0 },
 };
 

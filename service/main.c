@@ -148,6 +148,11 @@ int main(void)
 	sandbox_heap();
 	if (sandbox_early() != RC_OK)
 		stop("cannot give up core dumps and privileges");
+	/* Ctrl-C and its kin reach the whole process group; when to stop is for the one who started us to say. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
 	signal(SIGSEGV, on_fault);
 	signal(SIGBUS, on_fault);
 	signal(SIGILL, on_fault);

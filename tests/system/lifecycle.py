@@ -109,6 +109,18 @@ def open_data_dir():
         refused(78, d, "chmod", data=d)
 
 
+@test("signals of a terminal reach the core as well, and do not end it")
+def signals_for_the_group():
+    with one_server(plain=True) as s:
+        core = s.service()
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            os.kill(core, sign)
+        time.sleep(0.3)
+        s.create("k")
+        equal(s.service(), core, "the core")
+        equal(s.health()["serviceRestarts"], 0)
+
+
 @test("SIGTERM and SIGINT end the server with exit code 0")
 def clean_stops():
     for sign in (signal.SIGTERM, signal.SIGINT):

@@ -85,7 +85,7 @@ _svsm_kms() {
 	esac
 	case "$verb" in
 	'') COMPREPLY=($(compgen -W ' serve key eek import export store acl bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen' -- "$cur"));;
+	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'key list') COMPREPLY=($(compgen -W ' --metadata --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
