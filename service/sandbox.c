@@ -92,11 +92,6 @@ enum rc sandbox_filter(void)
 		ADD(UNLESS_SKIP((unsigned)sandbox_calls[i], 1));
 		ADD(RET(SECCOMP_RET_ALLOW));
 	}
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	/* Only in test builds: the sanitizer asks for it before a call that does not return. */
-	ADD(UNLESS_SKIP(SYS_sigaltstack, 1));
-	ADD(RET(SECCOMP_RET_ALLOW));
-#endif
 	/* mprotect(.., prot): never executable */
 	ADD(UNLESS_SKIP(SYS_mprotect, 4));
 	ADD(LOAD_ARG(2));

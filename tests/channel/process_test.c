@@ -22,6 +22,18 @@
 #include "crypto/crypto.h"
 #include "tests/test.h"
 
+/* Builds with a sanitizer have no filter (service/sandbox.c), and threads of the sanitizer's own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FILTERED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FILTERED 0
+#endif
+#endif
+#ifndef FILTERED
+#define FILTERED 1
+#endif
+
 static bool is_long(void)
 {
 	return getenv("SVSM_LONG") != NULL;
@@ -428,16 +440,15 @@ TEST(the_process_is_locked_in_with_every_thread)
 			continue;
 		snprintf(file, sizeof(file), "%s/%s/status", path, e->d_name);
 		proc_line(file, "Seccomp:", v);
-		EXPECT_INT(atoi(v), 2);
+		EXPECT_INT(atoi(v), FILTERED ? 2 : 0);
 		proc_line(file, "NoNewPrivs:", v);
 		EXPECT_INT(atoi(v), 1);
 		threads++;
 	}
 	closedir(d);
 	EXPECT(threads >= 4);
-#ifndef __SANITIZE_ADDRESS__
-	EXPECT_INT(threads, 4);
-#endif
+	if (FILTERED)
+		EXPECT_INT(threads, 4);
 	snprintf(file, sizeof(file), "/proc/%d/status", channel_pid(ch));
 	proc_line(file, "VmLck:", v);
 	EXPECT_INT(atol(v) > 0, st.memory_locked);
@@ -680,7 +691,7 @@ static void flush_run(uint32_t lanes, bool pin, uint32_t spin_us, uint32_t count
 
 TEST(no_wake_up_is_lost)
 {
-	uint32_t n = is_long() ? 50 : 1;
+	uint32_t n = is_long() ? 20 : 1;	/* long: 1 200 000 flushes */
 
 	flush_run(1, false, 0, 10000 * n);
 	flush_run(1, true, 0, 10000 * n);

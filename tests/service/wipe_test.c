@@ -224,9 +224,5 @@ TEST(a_panic_wipes_keys_staged_ones_and_the_secrets)
 	EXPECT_MEM(&c.svc->opt.platform_key, &zero, sizeof(zero));
 	EXPECT_MEM(c.svc->signer.now.b, &zero, sizeof(zero));
 	EXPECT_MEM(c.w->random.key.b, &zero, sizeof(zero));
-	/* The program would stop here. What is left can only be dropped: a wiped key has lost its name. */
-	svc_worker_free(c.w);
-	free(c.req);
-	free(c.rsp);
-	fake_store_free(&c.store);
+	drop(&c);
 }
