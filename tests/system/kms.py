@@ -328,6 +328,7 @@ class Server:
             self.kill()
             raise AssertionError("the server did not end: " + self.log()[-800:]) from None
         self.out_thread.join(10)
+        expect("Sanitizer" not in self.log(), lambda: "a sanitizer complains: " + self.log()[:6000])
         return code
 
     def kill(self):
