@@ -432,8 +432,8 @@ static enum rc flush(struct channel_lane *l)
 		l->dead = l->generation;
 		return RC_MACHINE;
 	}
-	l->crossings++;
-	l->calls += l->tail - l->flushed;
+	__atomic_store_n(&l->crossings, l->crossings + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->calls, l->calls + (l->tail - l->flushed), __ATOMIC_RELAXED);
 	for (i = l->flushed; i != l->tail; i++)
 		l->cpl[l->ring_slot[i % CALL_RING]] = RSP_CTL(l)->ring[i % CALL_RING];
 	return RC_OK;
