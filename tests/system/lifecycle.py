@@ -109,6 +109,18 @@ def open_data_dir():
         refused(78, d, "chmod", data=d)
 
 
+@test("signals of a terminal reach the core as well, and do not end it")
+def signals_for_the_group():
+    with one_server(plain=True) as s:
+        core = s.service()
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            os.kill(core, sign)
+        time.sleep(0.3)
+        s.create("k")
+        equal(s.service(), core, "the core")
+        equal(s.health()["serviceRestarts"], 0)
+
+
 @test("SIGTERM and SIGINT end the server with exit code 0")
 def clean_stops():
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -226,9 +238,9 @@ def misspelt():
 @test("a value that is none is refused with file, line and what to write", "T-23")
 def bad_values():
     for name, value, words in (
-            ("svsm.kms.workers", "many", ("from 0 to",)),
-            ("svsm.kms.workers", "-1", ("from 0 to",)),
-            ("svsm.kms.workers", "99999999999999999999", ("from 0 to",)),
+            ("svsm.kms.workers", "many", ("from 0 to 256",)),
+            ("svsm.kms.workers", "-1", ("from 0 to 256",)),
+            ("svsm.kms.workers", "99999999999999999999", ("from 0 to 256",)),
             ("svsm.kms.body.max", "16 apples", ("bytes",)),
             ("svsm.kms.pin", "yes", ("true or false",)),
             ("svsm.kms.listen", "::1:9600", ("HOST:PORT", "brackets")),
