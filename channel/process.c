@@ -289,7 +289,9 @@ enum rc channel_restart(struct channel *ch, struct channel_error *err)
 	for (i = 0; i < ch->lanes; i++) {
 		off_t at = (off_t)(CALL_AREA_LEN * i);
 
-		memset(ch->lane[i].req, 0, CALL_PAGE);
+		/* Only what the service looks at first: a lane's thread may be writing an entry of the ring. */
+		__atomic_store_n(&REQ_CTL(&ch->lane[i])->tail, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&REQ_CTL(&ch->lane[i])->waiting, 0, __ATOMIC_RELAXED);
 		if (fallocate(ch->rsp_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, CALL_PAGE) != 0)
 			return fail(err, "fallocate", "restart svsm-kms");
 	}
@@ -430,8 +432,8 @@ static enum rc flush(struct channel_lane *l)
 		l->dead = l->generation;
 		return RC_MACHINE;
 	}
-	l->crossings++;
-	l->calls += l->tail - l->flushed;
+	__atomic_store_n(&l->crossings, l->crossings + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->calls, l->calls + (l->tail - l->flushed), __ATOMIC_RELAXED);
 	for (i = l->flushed; i != l->tail; i++)
 		l->cpl[l->ring_slot[i % CALL_RING]] = RSP_CTL(l)->ring[i % CALL_RING];
 	return RC_OK;

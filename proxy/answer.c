@@ -56,7 +56,7 @@ static void put_expires(struct outbuf *o, struct slice cookie)
 static void put_cookie(struct work *k, struct slice cookie, bool clear)
 {
 	struct outbuf *o = &k->w->headers;
-	const struct kms *s = k->w->k;
+	const struct hot_settings *s = kms_hot(k->w->k);
 
 	if (cookie.len == 0 && !clear)
 		return;

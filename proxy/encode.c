@@ -100,9 +100,9 @@ static struct wire_cred cred_of(struct work *k)
 	if (c.has_user && (!c.user.p || c.user.len > WIRE_USER_MAX))
 		c.has_user = false;
 	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
-	if (k->w->k->groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
+	if (kms_hot(k->w->k)->groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
 		c.has_user = false;
-	if (k->w->k->groups_os)
+	if (kms_hot(k->w->k)->groups_os)
 		c.group = groups_of(k->w->groups, claimed_user(&c), &c.groups);
 	return c;
 }
@@ -545,10 +545,10 @@ static void encode_generate(struct work *k, struct sink *s)
 		refuse(k, 400, ILLEGAL, "Parameter 'eekOp' cannot be null");
 	else if (!slice_is(op, "generate"))
 		refuse(k, 400, ILLEGAL, "IllegalArgumentException Wrong eek_op value, it must be generate or decrypt");
-	if (count > (long long)k->w->k->eek_max)
+	if (count > (long long)kms_hot(k->w->k)->eek_max)
 		refuse(k, 400, ILLEGAL,
 		       "num_keys is %lld; at most %u are generated at a time (svsm.kms.eek.max)", count,
-		       k->w->k->eek_max);
+		       kms_hot(k->w->k)->eek_max);
 	if (k->refusal.status)
 		put_auth(k, s);
 	else

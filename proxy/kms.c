@@ -309,17 +309,27 @@ static void *worker_start(void *ctx, unsigned number)
 	struct kms *s = ctx;
 	struct kms_worker *w = &s->worker[number];
 
-	w->k = s;
-	w->number = number;
-	w->lane = channel_lane(s->channel, number);
-	w->called_end = &w->called;
-	w->busy_end = &w->busy;
-	w->waiting_end = &w->waiting;
-	w->done_end = &w->done;
 	w->groups = groups_new();
-	pthread_mutex_init(&w->done_lock, NULL);
 	INVARIANT(w->groups);
 	return w;
+}
+
+void workers_prepare(struct kms *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->workers; i++) {
+		struct kms_worker *w = &s->worker[i];
+
+		w->k = s;
+		w->number = i;
+		w->lane = channel_lane(s->channel, i);
+		w->called_end = &w->called;
+		w->busy_end = &w->busy;
+		w->waiting_end = &w->waiting;
+		w->done_end = &w->done;
+		pthread_mutex_init(&w->done_lock, NULL);
+	}
 }
 
 static void free_list(struct work *k)

@@ -142,6 +142,14 @@ struct commit_queue {
 	uint32_t turns;		/* atomic: groups finished */
 };
 
+/* Copies of settings that the request path reads. Never changed: a reload makes new ones, the old live on. */
+struct hot_settings {
+	const struct hot_settings *older;
+	bool groups_os, cookie_persistent;
+	uint32_t eek_max;
+	char cookie_suffix[1024];	/* "; Path=..; Domain=.." */
+};
+
 struct kms {
 	struct channel *channel;
 	struct store *store;
@@ -161,10 +169,13 @@ struct kms {
 	char fatal[1024];		/* why the server must stop; empty: it need not */
 	uint32_t must_stop;		/* atomic */
 	/* copies of settings that the hot path reads */
-	bool groups_os, cookie_persistent;
-	char cookie_suffix[1024];	/* "; Path=..; Domain=.." */
-	uint32_t eek_max;
+	const struct hot_settings *hot;	/* atomic; kms_hot() */
 };
+
+static inline const struct hot_settings *kms_hot(const struct kms *k)
+{
+	return __atomic_load_n(&k->hot, __ATOMIC_ACQUIRE);
+}
 
 extern const struct server_ops kms_ops;
 
@@ -217,6 +228,7 @@ void commit_stop(struct kms *k);	/* after the server has stopped */
 void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
 
 /* kms.c */
+void workers_prepare(struct kms *k);	/* before any thread runs: the commit thread knows all of them */
 void worker_free(struct kms_worker *w);	/* when neither workers nor the commit thread run any more */
 void work_finish(struct work *k);	/* after server_reply(): frees slot and work */
 

@@ -233,7 +233,7 @@ static bool may_see(struct work *k, const struct wire_ans *ans)
 		list.len = (size_t)(blank - list.p);
 	}
 	return slice_is(text_trim(list), "*") || slice_is(groups, "*") || in_list(list, ans->user) ||
-	       (k->w->k->groups_os && in_groups(k, groups, ans->user));
+	       (kms_hot(k->w->k)->groups_os && in_groups(k, groups, ans->user));
 }
 
 void page_answer(struct work *k, const struct wire_ans *ans)

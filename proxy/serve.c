@@ -172,21 +172,27 @@ static void fill_config(struct serve *s)
 }
 
 /* What the request path reads; set before the workers start, and at a reload. */
-static void cache_settings(struct kms *k)
+MUST_CHECK static bool cache_settings(struct kms *k)
 {
 	const char *path = settings_str(k->settings, SET_COOKIE_PATH),
 		   *domain = settings_str(k->settings, SET_COOKIE_DOMAIN);
+	struct hot_settings *h = calloc(1, sizeof(*h));
 	struct outbuf o = { 0 };
 
-	k->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
-	k->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
-	k->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
+	if (!h)
+		return false;
+	h->older = k->hot;
+	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
+	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
+	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
 	if (*path)
 		outbuf_printf(&o, "; Path=%s", path);
 	if (*domain)
 		outbuf_printf(&o, "; Domain=%s", domain);
-	snprintf(k->cookie_suffix, sizeof(k->cookie_suffix), "%.*s", (int)o.len, o.len ? (char *)o.p : "");
+	snprintf(h->cookie_suffix, sizeof(h->cookie_suffix), "%.*s", (int)o.len, o.len ? (char *)o.p : "");
 	outbuf_free(&o);
+	__atomic_store_n(&k->hot, h, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* ---- starting ---- */
@@ -358,6 +364,7 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 	if (metrics_create(k->workers, mono_ms() * 1000000, &k->metrics) != RC_OK || add_gauges(k) != RC_OK)
 		return RC_NO_ROOM;
 	fill_config(s);
+	workers_prepare(k);
 	rc = server_create(&s->config, &k->server, why, sizeof(why));
 	if (rc != RC_OK) {
 		snprintf(err->text, sizeof(err->text), "%s", why);
@@ -429,7 +436,8 @@ static void reload_all(struct serve *s)
 		old_conf = conf;
 		fprintf(stderr, "svsm-kms: configuration not reloaded, the old one stays: %s\n", err.text);
 	} else {
-		cache_settings(k);
+		if (!cache_settings(k))
+			say("no memory: some settings stay as they were");
 		setup_notices(k->settings);
 		say("configuration reloaded; addresses, limits and worker settings change at the next start");
 	}
@@ -569,6 +577,12 @@ static void shut_down(struct serve *s)
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
+	while (k->hot) {
+		const struct hot_settings *older = k->hot->older;
+
+		free((void *)(uintptr_t)k->hot);
+		k->hot = older;
+	}
 	settings_free(k->settings);
 	conf_free(k->conf);
 	free(k->worker);
@@ -594,8 +608,7 @@ static enum rc start(struct serve *s, struct core_error *err)
 	if (k->workers == 0)
 		k->workers = cpus();
 	k->worker = calloc(k->workers, sizeof(*k->worker));
-	cache_settings(k);
-	rc = k->worker ? choose_listen(s, err) : RC_NO_ROOM;
+	rc = k->worker && cache_settings(k) ? choose_listen(s, err) : RC_NO_ROOM;
 	if (rc == RC_OK)
 		rc = start_core(s, err);
 	if (rc == RC_OK)

@@ -266,9 +266,10 @@ static struct worker *least_loaded(struct worker *self)
 {
 	struct server *s = self->server;
 	struct worker *best = self;
+	unsigned started = __atomic_load_n(&s->started, __ATOMIC_ACQUIRE);
 	unsigned i, load, least = __atomic_load_n(&self->load, __ATOMIC_RELAXED);
 
-	for (i = 0; i < s->started; i++) {
+	for (i = 0; i < started; i++) {
 		load = __atomic_load_n(&s->worker[i].load, __ATOMIC_RELAXED);
 		if (load < least) {
 			least = load;

@@ -186,7 +186,7 @@ TEST(a_stale_cookie_of_another_user_does_not_lend_its_groups)
 {
 	struct rest *t = ask("OPTIONS", "/kms/v1/?user.name=b", "Cookie: hadoop.auth=u=root&s=x\r\n", "");
 
-	t->kms.groups_os = true;
+	t->hot.groups_os = true;
 	t->worker.groups = groups_new();
 	rest_encode(t, CALL_PAGE);
 	EXPECT(!cred_of_auth(t).has_user);	/* only the cookie can count, and with it root's groups */

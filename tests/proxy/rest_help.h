@@ -13,6 +13,7 @@
 
 struct rest {
 	struct kms kms;
+	struct hot_settings hot;
 	struct kms_worker worker;
 	struct work work;
 	struct http_request request;
@@ -98,7 +99,8 @@ static inline struct rest *rest_new(const uint8_t *data, size_t size)
 		abort();
 	if (size)
 		memcpy(t->bytes, data, size);
-	t->kms.eek_max = WIRE_EEK_COUNT_MAX;
+	t->hot.eek_max = WIRE_EEK_COUNT_MAX;
+	t->kms.hot = &t->hot;
 	t->worker.k = &t->kms;
 	k->w = &t->worker;
 	k->r = &t->request;

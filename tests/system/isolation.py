@@ -166,6 +166,8 @@ def frozen():
 @test("signals that the trusted program may get end it without a core, and it comes back", "T-42")
 def fatal_signals():
     import time
+    if sanitized() == "thread":
+        raise Skip("the wipe in a dying process races with its other threads, as it must")
     with one_server() as s:
         s.create("k")
         for i, sign in enumerate((signal.SIGSEGV, signal.SIGBUS, signal.SIGTERM, signal.SIGSYS)):

@@ -29,10 +29,10 @@ JSON = {"Content-Type": "application/json"}
 
 
 def sanitized():
-    """Whether the server was built with sanitizers: then it uses more memory, and its core has no filter."""
+    """With which sanitizer the server was built: then it uses more memory, and its core has no filter."""
     with open(BIN, "rb") as f:
         text = f.read()
-    return b"__asan_init" in text or b"__tsan_init" in text
+    return "address" if b"__asan_init" in text else "thread" if b"__tsan_init" in text else ""
 
 
 scratch = tempfile.mkdtemp(prefix="svsm-kms-test-")
@@ -328,6 +328,7 @@ class Server:
             self.kill()
             raise AssertionError("the server did not end: " + self.log()[-800:]) from None
         self.out_thread.join(10)
+        expect("Sanitizer" not in self.log(), lambda: "a sanitizer complains: " + self.log()[:6000])
         return code
 
     def kill(self):
