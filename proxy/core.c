@@ -443,6 +443,32 @@ enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core
 	return rc;
 }
 
+/* The disk may keep a commit, and with it the control lane, for long; who asks how we are must not wait for it. */
+static enum rc last_status(struct kms *k, struct wire_status *out)
+{
+	enum rc rc;
+
+	pthread_mutex_lock(&k->status_lock);
+	*out = k->status;
+	rc = k->status_known ? RC_OK : RC_MACHINE;
+	pthread_mutex_unlock(&k->status_lock);
+	return rc;
+}
+
+static void keep_status(struct kms *k, enum rc rc, const struct wire_status *st)
+{
+	pthread_mutex_lock(&k->status_lock);
+	k->status_known = rc == RC_OK;
+	if (rc == RC_OK)
+		k->status = *st;
+	pthread_mutex_unlock(&k->status_lock);
+}
+
+void core_status_forget(struct kms *k)
+{
+	keep_status(k, RC_MACHINE, NULL);
+}
+
 enum rc core_status(struct kms *k, struct wire_status *out)
 {
 	struct channel_lane *l = channel_lane(k->channel, CHANNEL_CONTROL);
@@ -451,13 +477,15 @@ enum rc core_status(struct kms *k, struct wire_status *out)
 	int slot;
 	enum rc rc;
 
-	pthread_mutex_lock(&k->control);
+	if (pthread_mutex_trylock(&k->control) != 0)
+		return last_status(k, out);
 	rc = core_call(l, CALL_STATUS, slice_of("", 0), &slot, &e, &ans);
 	if (rc == RC_OK) {
 		if (e != E_OK || !cur_copy(&ans.body, out, sizeof(*out)) || !cur_end(&ans.body))
 			rc = RC_MACHINE;
 		channel_slot_release(l, slot);
 	}
+	keep_status(k, rc, out);
 	pthread_mutex_unlock(&k->control);
 	return rc;
 }

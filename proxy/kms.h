@@ -160,6 +160,9 @@ struct kms {
 	struct conf *conf;
 	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
 	pthread_mutex_t control;	/* the control lane */
+	pthread_mutex_t status_lock;	/* of the two below: what the core last said of itself */
+	struct wire_status status;
+	bool status_known;		/* false while it is started again */
 	struct kms_worker *worker;	/* one each */
 	unsigned workers;
 	struct commit_queue commits;
@@ -242,7 +245,9 @@ enum rc setup_platform_key(const char *data, bool create, struct secret *key, st
 enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error *err);
 enum rc setup_store(struct kms *k, const char *data, const struct store_options *opt, struct core_error *err);
 enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err);
+/* Without waiting: while the control lane is in use, what it said last. RC_MACHINE: it is not there. */
 enum rc core_status(struct kms *k, struct wire_status *out);
+void core_status_forget(struct kms *k);	/* it is not there any more */
 /* One call on a lane with nothing else under way; *ans points into the slot, which the caller releases. */
 enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body, int *slot, uint32_t *err,
 		  struct wire_ans *ans);

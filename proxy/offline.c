@@ -42,6 +42,7 @@ static enum rc open_conf(struct kms *k, const char *conf, struct core_error *err
 {
 	k->workers = 1;
 	pthread_mutex_init(&k->control, NULL);
+	pthread_mutex_init(&k->status_lock, NULL);
 	return setup_conf(conf, &k->conf, &k->settings, err);
 }
 

@@ -468,6 +468,17 @@ static enum rc try_acls(void *ctx, const struct conf *c, struct conf_error *cerr
 	return rc;
 }
 
+/* Such as that an empty list means everybody. */
+static void acl_notices(const struct settings *set)
+{
+	const struct settings_notice *n;
+	size_t at = 0;
+
+	while ((n = settings_notice_next(set, &at)))
+		if (strstr(n->text, "kms-acls.xml"))
+			fprintf(stderr, "svsm-kms: %s%s\n", n->level == SETTINGS_WARNING ? "warning: " : "", n->text);
+}
+
 /* kms-acls.xml alone, when it changed on disk. */
 static void reload_acls(struct serve *s)
 {
@@ -482,6 +493,8 @@ static void reload_acls(struct serve *s)
 	if (rc != RC_OK)	/* the notices are to be those of the list in force */
 		INVARIANT(settings_check_acls(k->settings, k->conf, &again) == RC_OK);
 	pthread_rwlock_unlock(&k->settings_lock);
+	if (rc == RC_OK)
+		acl_notices(k->settings);
 	fprintf(stderr, "svsm-kms: kms-acls.xml %s%s\n", rc == RC_OK ? "reloaded" : "not reloaded, the old ACLs stay: ",
 		rc == RC_OK ? "" : cerr.text);
 }
@@ -505,7 +518,9 @@ static bool restart_service(struct serve *s)
 			 ARRAY_LEN(s->deaths));
 		return false;
 	}
+	core_status_forget(k);
 	pthread_mutex_lock(&k->control);
+	core_status_forget(k);	/* who asked in between may have been told the old */
 	rc = channel_restart(k->channel, &cerr);
 	if (rc != RC_OK)
 		snprintf(err.text, sizeof(err.text), "%s", cerr.text);
@@ -561,15 +576,60 @@ static int run(struct serve *s)
 	return 74;
 }
 
+/* Requests under way have STOP_MS to finish; a core that does not answer by then is not waited for. */
+#define STOP_MS 5000
+#define STOP_CORE_S 8
+
+struct stop_watch {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool stopped;
+	struct channel *channel;
+};
+
+static void *watch_stop(void *arg)
+{
+	struct stop_watch *w = arg;
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_CORE_S;
+	pthread_mutex_lock(&w->lock);
+	while (!w->stopped && pthread_cond_timedwait(&w->cond, &w->lock, &until) == 0)
+		;
+	if (!w->stopped) {
+		say("the key service does not answer; it is killed");
+		kill(channel_pid(w->channel), SIGKILL);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static void stop_threads(struct kms *k)
+{
+	struct stop_watch w = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER,
+				.channel = k->channel };
+	bool watched = pthread_create(&w.thread, NULL, watch_stop, &w) == 0;
+
+	server_stop(k->server, STOP_MS);
+	if (k->commits.thread)
+		commit_stop(k);
+	pthread_mutex_lock(&w.lock);
+	w.stopped = true;
+	pthread_cond_signal(&w.cond);
+	pthread_mutex_unlock(&w.lock);
+	if (watched)
+		pthread_join(w.thread, NULL);
+}
+
 static void shut_down(struct serve *s)
 {
 	struct kms *k = &s->k;
 	unsigned i;
 
 	if (k->server)
-		server_stop(k->server, 5000);
-	if (k->commits.thread)
-		commit_stop(k);
+		stop_threads(k);
 	server_free(k->server);
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
@@ -596,6 +656,7 @@ static enum rc start(struct serve *s, struct core_error *err)
 
 	pthread_rwlock_init(&k->settings_lock, NULL);
 	pthread_mutex_init(&k->control, NULL);
+	pthread_mutex_init(&k->status_lock, NULL);
 	rc = setup_conf(s->conf_dir, &k->conf, &k->settings, err);
 	if (rc != RC_OK)
 		return rc;

@@ -132,16 +132,28 @@ static unsigned cpu_count(void)
 	return (unsigned)CPU_COUNT(&set);
 }
 
-/* Each connection is a descriptor; the soft limit of most systems is 1024. */
-static void raise_descriptors(unsigned connections)
+/*
+ * Each connection is a descriptor; the soft limit of most systems is 1024. Where it cannot be raised enough
+ * there may be fewer connections: the rest of the program needs descriptors in the worst of times.
+ */
+static void raise_descriptors(struct server *s, unsigned workers)
 {
+	rlim_t rest = 64 + 4 * (rlim_t)workers;		/* sockets and bells of our own, store, log, core */
+	rlim_t need = s->limits.connections + (rlim_t)LINGER_CONNS * workers + rest, room;
 	struct rlimit l;
-	rlim_t need = (rlim_t)connections + 256;
 
+	s->linger_max = LINGER_CONNS;
 	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= need)
 		return;
 	l.rlim_cur = l.rlim_max < need ? l.rlim_max : need;
-	setrlimit(RLIMIT_NOFILE, &l);
+	if ((setrlimit(RLIMIT_NOFILE, &l) != 0 && getrlimit(RLIMIT_NOFILE, &l) != 0) || l.rlim_cur >= need)
+		return;
+	/* Half of what is left for clients, a quarter for those that are being refused. */
+	room = l.rlim_cur > rest + 32 ? l.rlim_cur - rest : 32;
+	if (s->limits.connections > room / 2)
+		s->limits.connections = (unsigned)(room / 2);
+	if (s->linger_max > room / 4 / workers)
+		s->linger_max = (unsigned)(room / 4 / workers);
 }
 
 static enum rc create_workers(struct server *s, char *why, size_t why_len)
@@ -178,7 +190,7 @@ enum rc server_create(const struct server_config *config, struct server **out, c
 		return say(why, why_len, RC_MACHINE, "server", "no memory");
 	s->config = config;
 	s->limits = limits_of(config->limits);
-	raise_descriptors(s->limits.connections);
+	raise_descriptors(s, config->workers ? config->workers : cpu_count());
 	rc = create_workers(s, why, why_len);
 	for (i = 0; rc == RC_OK && i < config->listen_count; i++)
 		rc = add_listeners(s, i, why, why_len);

@@ -189,7 +189,7 @@ void conn_kill(struct worker *w, struct server_conn *c)
 /* What we answered to may still be arriving; closing now could destroy the answer on its way. */
 static void linger(struct worker *w, struct server_conn *c)
 {
-	if (!c->over_limit && w->lingering >= LINGER_CONNS) {
+	if (!c->over_limit && w->lingering >= w->server->linger_max) {
 		conn_kill(w, c);
 		return;
 	}

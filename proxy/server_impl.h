@@ -160,6 +160,7 @@ struct server {
 	size_t listeners;
 	unsigned workers, started;
 	unsigned open; /* connections, changed by anybody */
+	unsigned linger_max; /* LINGER_CONNS, or what the limit of descriptors leaves */
 	unsigned stop_ms;
 	struct worker *worker;
 };

@@ -293,7 +293,7 @@ static void place(struct worker *w, int fd, const struct sockaddr_storage *from)
 	if (__atomic_add_fetch(&s->open, 1, __ATOMIC_RELAXED) > s->limits.connections) {
 		__atomic_fetch_sub(&s->open, 1, __ATOMIC_RELAXED);
 		c->over_limit = true;
-		if (w->lingering < LINGER_CONNS) {
+		if (w->lingering < s->linger_max) {
 			adopt(w, c);
 			return;
 		}
