@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A full disk: changes are refused with a remedy, nothing is half there, and all works again with room."""
+"""Full, failing and hanging disks: changes are refused with a remedy, nothing is half there, reads go on."""
 import contextlib
 import os
+import signal
 import subprocess
+import time
 
-from kms import NotReady, Server, Skip, equal, expect, fresh_dir, refused, test, wait_for
+from kms import (BUILD, Closed, Conn, NotReady, Server, Skip, equal, expect, fresh_dir, one_server, request, test, wait_for,
+                 write)
 
 
 @contextlib.contextmanager
@@ -190,3 +193,109 @@ def read_only():
                 raise AssertionError("it started")
             except NotReady as e:
                 expect(e.code > 0 and "mounted for writing" in e.err or "read-only" in e.err.lower(), f"{e.code}: {e.err}")
+
+
+# ---- a disk that hangs or fails
+
+@contextlib.contextmanager
+def moody_disk():
+    """(environment for the server, function that sets the disk's mood: "hang", "eio", "no space" or "")."""
+    lib = os.path.join(BUILD, "tests", "libtest-disk.so")
+    if not os.path.exists(lib):
+        raise Skip(lib + " is not built")
+    path = os.path.join(fresh_dir(), "mood")
+
+    def mood(what):
+        if what:
+            write(path, what)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    yield {"LD_PRELOAD": lib, "SVSM_TEST_DISK": path}, mood
+    mood("")
+
+
+@test("while the disk hangs, reads and /health go on; the waiting changes are made when it goes on", "T-96")
+def disk_hangs():
+    with moody_disk() as (env, mood), one_server(env=env) as s:
+        s.create("k")
+        mood("hang")
+        waiting = [s.conn(60) for _ in range(20)]
+        for i, c in enumerate(waiting):
+            c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": f"w{i}"}))
+        time.sleep(0.3)
+        for _ in range(20):    # whichever worker they meet
+            equal(s.call("GET", "/key/k/_currentversion", timeout=5).status, 200)
+            equal(s.call("GET", "/key/k/_eek?eek_op=generate", timeout=5).status, 200)
+            with Conn(s.port, 5) as c:
+                equal(c.request("GET", "/health").json()["store"], "ready")
+                equal(c.request("GET", "/metrics").status, 200)
+        equal(s.names(), ["k"])    # nothing is shown before it is durable
+        mood("")
+        for i, c in enumerate(waiting):
+            equal(c.read().status, 201)
+            c.close()
+        equal(len(s.names()), 21)
+
+
+@test("when the disk fails, nothing unsure is acknowledged, and the server ends with what to do", "T-96")
+def disk_fails():
+    with moody_disk() as (env, mood), Server(env=env) as s:
+        kept = {f"k{i}": s.create(f"k{i}")["material"] for i in range(10)}
+        mood("eio")
+        r = None
+        try:
+            r = s.call("POST", "/keys", {"name": "unsure"})
+        except Closed:
+            pass
+        expect(r is None or r.status == 503, repr(r))
+        code = s.wait()
+        expect(code > 0, f"exit code {code}")
+        expect("stopping: " in s.log() and "disk" in s.log(), s.log())
+        mood("")
+        s.start()
+        for name, material in kept.items():
+            equal(s.versions(name)[0]["material"], material)
+        expect(set(s.names()) <= set(kept) | {"unsure"}, s.names())
+        s.create("after")
+        equal(s.stop(), 0)
+
+
+@test("a disk that hangs for ever does not keep the server from stopping, and nothing unsure was acknowledged", "T-96", "T-22")
+def stop_while_hanging():
+    with moody_disk() as (env, mood), Server(env=env) as s:
+        s.create("k")
+        mood("hang")
+        c = s.conn(60)
+        c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": "w"}))
+        time.sleep(0.3)
+        s.signal(signal.SIGTERM)
+        time.sleep(1)
+        mood("")    # nobody can stop a process in the middle of a write; afterwards it goes at once
+        equal(s.wait(30), 0)
+        try:
+            answered = c.read().status == 201
+        except Closed:
+            answered = False
+        s.start()
+        expect(not answered or "w" in s.names(), "acknowledged and gone")
+        equal(s.stop(), 0)
+
+
+@test("no space at the moment of the commit is refused with a remedy, and passes", "T-95")
+def no_space_at_commit():
+    with moody_disk() as (env, mood), Server(env=env) as s:
+        s.create("k")
+        mood("no space")
+        r = s.call("POST", "/keys", {"name": "x"})
+        expect(r.status == 503 and "pace" in r.error()[1], repr(r))
+        if s.running():    # an error of the last write leaves it open what is on the disk: then it ends
+            mood("")
+            wait_for(lambda: not s.running() or s.call("POST", "/keys", {"name": "y"}).status == 201, 10)
+        mood("")
+        if not s.running() or s.process.poll() is not None:
+            expect(s.wait() > 0 and "stopping: " in s.log(), s.log())
+            s.start()
+        expect("k" in s.names(), "gone")
+        equal(s.stop(), 0)

@@ -620,3 +620,54 @@ def no_memory():
         equal(len(names - acked) <= len(told), True)
         expect(all(t for t in told), told)
         equal(s.stop(), 0, s.log())
+
+
+@test("with few descriptors there are fewer connections, and the trusted program can still be started again", "T-74", "T-30")
+def few_descriptors():
+    import shutil
+    import signal
+    from kms import Skip
+    if not shutil.which("prlimit"):
+        raise Skip("no prlimit")
+    with one_server(wrap=["prlimit", "--nofile=200:200"]) as s:
+        s.create("k")
+        conns = []
+        for _ in range(400):
+            try:
+                conns.append(s.conn(5))
+            except OSError:
+                break
+        with open(f"/proc/{s.process.pid}/limits") as f:
+            expect(any("open files" in line and " 200 " in line for line in f), "the limit is another")
+        wait_for(lambda: len(os.listdir(f"/proc/{s.process.pid}/fd")) > 60, 10)
+        time.sleep(0.3)
+        expect(len(os.listdir(f"/proc/{s.process.pid}/fd")) < 190, "no descriptors left")
+        os.kill(s.service(), signal.SIGKILL)
+        wait_for(lambda: "is back" in s.log(), 20, s.log)
+        for c in conns:
+            c.close()
+        wait_for(lambda: s.call("GET", "/keys/names").status == 200, 20)
+
+
+@test("many of the largest batches at once are all answered, in bounded memory", "T-79", "T-76")
+def large_batches():
+    with one_server() as s:
+        s.create("k", length=256)
+        eeks = s.call("GET", "/key/k/_eek?eek_op=generate&num_keys=10000").json()
+        s.call("POST", "/key/k", {})
+        body = request("POST", f"/kms/v1/key/k/_reencryptbatch?{AUTH}", eeks)
+        want = [e["iv"] for e in eeks]
+        before, wrong = s.rss(), []
+
+        def batch(_):
+            with s.conn(120) as c:
+                for _ in range(2):
+                    c.send(body)
+                    r = c.read()
+                    if r.status != 200 or [e["iv"] for e in r.json()] != want:
+                        wrong.append(repr(r)[:200])
+
+        from concurrency import together
+        together(24, batch)
+        equal(wrong, [])
+        expect(s.rss() - before < (1500 if sanitized() else 600) << 20, f"{(s.rss() - before) >> 20} MiB more")

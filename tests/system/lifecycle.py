@@ -211,6 +211,22 @@ def stop_answers():
         equal(s.stop(), 0)
 
 
+@test("a stop does not wait for ever for a trusted program that does not answer", "T-22", "T-30")
+def stop_frozen_core():
+    with Server() as s:
+        s.create("k")
+        c = s.conn(60)
+        equal(c.request("GET", "/kms/v1/key/k?user.name=alice").status, 200)
+        os.kill(s.service(), signal.SIGSTOP)
+        c.send(request("GET", "/kms/v1/key/k?user.name=alice"))
+        time.sleep(1)    # for the request to be under way; where it is not, there is nothing to wait for
+        equal(s.stop(timeout=40), 0, s.log())
+        c.close()
+        s.start()
+        equal(s.keys, 1)
+        equal(s.stop(), 0)
+
+
 @test("idle connections do not delay a stop")
 def idle_stop():
     with Server() as s:
@@ -319,6 +335,16 @@ def hot_reload():
         write(os.path.join(s.conf, "kms-acls.xml"), xml(OPEN_ACLS))
         wait_for(lambda: s.call("GET", "/keys/names").status == 200, 5, s.log)
         expect("kms-acls.xml reloaded" in s.log(), s.log())
+
+
+@test("a reload that opens an operation to everybody by an empty value says so", "T-25")
+def reload_warns():
+    with one_server(acls={**OPEN_ACLS, "hadoop.kms.acl.GET_KEYS": " "}) as s:
+        equal(s.call("GET", "/keys/names").status, 403)
+        write(os.path.join(s.conf, "kms-acls.xml"), xml({**OPEN_ACLS, "hadoop.kms.acl.GET_KEYS": ""}))
+        wait_for(lambda: "kms-acls.xml reloaded" in s.log(), 8, s.log)
+        equal(s.call("GET", "/keys/names").status, 200)
+        expect("warning: " in s.log() and "hadoop.kms.acl.GET_KEYS is empty" in s.log() and "everyone" in s.log(), s.log())
 
 
 @test("hot reload does not wait for a long audit window", "T-25")
