@@ -41,7 +41,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--hadoop) versions=$2 ;;
 	--suite) suite=$2 ;;
-	--against) [ "$2" = reference ] || usage; command= able="tokens proxyuser kerberos https $able" ;;
+	--against) [ "$2" = reference ] || usage; command="" able="tokens proxyuser kerberos https zookeeper" ;;
 	--test) only=$2 ;;
 	*) usage ;;
 	esac
@@ -168,4 +168,8 @@ for version in $versions; do
 		run "$version" "$dir" "$s"
 	done
 done
+if [ -n "$only" ] && [ $((passed + failed + skipped)) = 0 ]; then
+	echo "FAILED  there is no test $only"
+	failed=1
+fi
 finish

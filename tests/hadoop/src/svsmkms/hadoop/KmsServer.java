@@ -29,6 +29,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.FileUtil;
 
 /**
@@ -188,7 +189,11 @@ public final class KmsServer implements Closeable {
         command.add("-D" + name + "=" + System.getProperty(name));
       }
     }
-    Collections.addAll(command, "-cp", System.getProperty("java.class.path"),
+    // The configuration, as its start script has it, and the jars. No classes of ours: it looks at all of its package and
+    // cannot read those of a later Java, such as our MiniKMS.
+    String jars = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+        .filter(entry -> entry.endsWith(".jar")).collect(Collectors.joining(File.pathSeparator));
+    Collections.addAll(command, "-cp", conf + File.pathSeparator + jars,
         "org.apache.hadoop.crypto.key.kms.server.KMSWebServer");
     return command;
   }

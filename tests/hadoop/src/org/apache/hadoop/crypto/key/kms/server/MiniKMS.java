@@ -66,6 +66,7 @@ public class MiniKMS {
   }
 
   public void start() throws Exception {
+    writeIfMissing("kms-site.xml", Collections.singletonMap("hadoop.kms.authentication.type", "simple"));
     Configuration site = new Configuration();
     site.addResource(new File(conf, "kms-site.xml").toURI().toURL());
     if ("kerberos".equals(site.get("hadoop.kms.authentication.type"))) {
@@ -85,7 +86,6 @@ public class MiniKMS {
     }
     writeIfMissing("kms-acls.xml", open);
     writeIfMissing("core-site.xml", Collections.emptyMap());
-    writeIfMissing("kms-site.xml", Collections.singletonMap("hadoop.kms.authentication.type", "simple"));
     addToSite();
     File data = new File(conf, "data-" + port);  // a test that restarts the server names the port
     data.mkdirs();
