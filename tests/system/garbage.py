@@ -671,3 +671,41 @@ def large_batches():
         together(24, batch)
         equal(wrong, [])
         expect(s.rss() - before < (1500 if sanitized() else 600) << 20, f"{(s.rss() - before) >> 20} MiB more")
+
+
+@test("tens of thousands of requests of every kind leave memory where it was", "T-74", "T-81")
+def no_growth():
+    with one_server(site={"hadoop.kms.audit.aggregation.window.ms": "100"}) as s:
+        s.create("k")
+        eek = s.call("GET", "/key/k/_eek?eek_op=generate").json()[0]
+        dec = {"name": "k", "iv": eek["iv"], "material": eek["encryptedKeyVersion"]["material"]}
+        mix = [request("POST", f"/kms/v1/keyversion/k%400/_eek?eek_op=decrypt&{AUTH}", dec),
+               request("POST", f"/kms/v1/keys?{AUTH}", {"name": "t", "description": "d" * 3000, "attributes": {"a": "b"}}),
+               request("POST", f"/kms/v1/key/t?{AUTH}", {}), request("GET", f"/kms/v1/key/t/_versions?{AUTH}"),
+               request("DELETE", f"/kms/v1/key/t?{AUTH}"), request("GET", f"/kms/v1/keys/names?{AUTH}"),
+               request("GET", f"/kms/v1/key/k/_eek?eek_op=generate&num_keys=150&{AUTH}"),
+               request("POST", f"/kms/v1/keys?{AUTH}", b"{"), request("GET", "/kms/v1/keys/names"),
+               request("GET", f"/kms/v1/key/k?{AUTH}", None, {"Cookie": "hadoop.auth=u=x&s=y"}),
+               request("GET", f"/jmx?{AUTH}"), request("GET", "/metrics"), request("GET", f"/nosuch?{AUTH}"),
+               request("OPTIONS", f"/kms/v1/?{AUTH}&doAs=x")]
+
+        def core():
+            with open(f"/proc/{s.service()}/statm") as f:
+                return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+        def rounds(n):
+            with s.conn(120) as c:
+                for _ in range(n):
+                    c.send(b"".join(mix))
+                    for _ in mix:
+                        c.read()
+
+        rounds(300)
+        before = s.rss(), core()
+        for i in range(4):    # new connections and new users, too
+            rounds(400)
+        for i in range(2000):
+            s.call("GET", f"/key/k{i}", user=f"user{i}")
+        grown = s.rss() - before[0], core() - before[1]
+        limit = (200 if sanitized() else 6) << 20
+        expect(grown[0] < limit and grown[1] < limit, f"the proxy grew by {grown[0] >> 10} KiB, the core by {grown[1] >> 10} KiB")
