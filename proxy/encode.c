@@ -599,6 +599,7 @@ static void encode_batch(struct work *k, struct sink *s)
 	struct wire_batch_req m = { .cred = cred_of(k), .name = kept_name(k) };
 	struct sink start = *s;
 	const cJSON *e;
+	uint32_t max = kms_hot(k->w->k)->eek_max;
 	int n;
 
 	k->op = KMS_OP_REENCRYPT_EEK_BATCH;
@@ -607,9 +608,11 @@ static void encode_batch(struct work *k, struct sink *s)
 		refuse(k, 400, ILLEGAL, "Parameter 'name' cannot be empty");
 	j = body_json(k, cJSON_Array);
 	n = j ? cJSON_GetArraySize(j) : 0;
-	if (n > (int)WIRE_EEK_COUNT_MAX)
-		refuse(k, 400, ILLEGAL, "The batch has %d keys; at most %u are re-encrypted at a time", n,
-		       WIRE_EEK_COUNT_MAX);
+	if (max > WIRE_EEK_COUNT_MAX)
+		max = WIRE_EEK_COUNT_MAX;
+	if (n > (int)max)
+		refuse(k, 400, ILLEGAL, "The batch has %d keys; at most %u are re-encrypted at a time (svsm.kms.eek.max)", n,
+		       max);
 	if (k->refusal.status) {
 		put_auth(k, s);
 		return;
