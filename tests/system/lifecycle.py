@@ -624,5 +624,8 @@ def conf_in_force():
         s.create("k")
         equal(s.call("GET", "/key/k/_eek?eek_op=generate&num_keys=7").status, 200)
         equal(s.call("GET", "/key/k/_eek?eek_op=generate&num_keys=8").status, 400)
+        eek = s.call("GET", "/key/k/_eek?eek_op=generate").json()
+        equal(s.call("POST", "/key/k/_reencryptbatch", eek * 7).status, 200)
+        equal(s.call("POST", "/key/k/_reencryptbatch", eek * 8).status, 400)
         with Conn(s.port) as c:
             equal(c.request("GET", "/conf").status, 401)
