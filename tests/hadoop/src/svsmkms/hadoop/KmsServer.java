@@ -143,6 +143,7 @@ public final class KmsServer implements Closeable {
     ProcessBuilder builder = new ProcessBuilder(command()).redirectErrorStream(true).directory(data.getParentFile());
     if (isReference()) {
       builder.environment().put("KMS_HTTP_PORT", Integer.toString(port));
+      builder.environment().put("KMS_TEMP", new File(data, "tmp").getPath());
     }
     // A test that runs a Kerberos server of its own tells where it is by this property.
     String krb5 = System.getProperty("java.security.krb5.conf");
