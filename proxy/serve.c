@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -499,6 +500,19 @@ static void reload_acls(struct serve *s)
 		rc == RC_OK ? "" : cerr.text);
 }
 
+/* A core that was not killed from outside died of a fault of its own, which must not pass unseen. */
+static void tell_how_it_died(const struct kms *k)
+{
+	siginfo_t si = { 0 };
+
+	if (waitid(P_PID, (id_t)channel_pid(k->channel), &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0)
+		return;
+	if (si.si_code == CLD_EXITED)
+		fprintf(stderr, "svsm-kms: the key service ended by itself, with code %d\n", si.si_status);
+	else if (si.si_status != SIGKILL)
+		fprintf(stderr, "svsm-kms: the key service was ended by signal %d\n", si.si_status);
+}
+
 /* False: it dies too often, or the store does not open any more. */
 static bool restart_service(struct serve *s)
 {
@@ -509,6 +523,7 @@ static bool restart_service(struct serve *s)
 	enum rc rc;
 
 	say("the key service died; starting it again");
+	tell_how_it_died(k);
 	memmove(s->deaths, s->deaths + 1, sizeof(s->deaths) - sizeof(s->deaths[0]));
 	s->deaths[ARRAY_LEN(s->deaths) - 1] = now;
 	if (s->deaths[0] && now - s->deaths[0] < 2000) {
