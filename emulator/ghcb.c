@@ -80,8 +80,12 @@ static bool run_vmpl(struct vcpu *v, uint64_t to)
 		return true;
 	if (l->start)
 		l->vmsa = l->next_vmsa;
-	if (!level_enterable(l, (unsigned)to))
+	if (!level_enterable(l, (unsigned)to)) {
+		if (opt.verbose)
+			l0_print("L0: vCPU %u: VMPL%lu cannot run: %s\n", v->index, to,
+				 l->vmsa ? "its VMSA is not fit" : "AP creation has named no VMSA");
 		return false;
+	}
 	level_save(v, VC_VMGEXIT, 0, 0);
 	level_load(v, (unsigned)to);
 	return true;
