@@ -80,8 +80,12 @@ static bool run_vmpl(struct vcpu *v, uint64_t to)
 		return true;
 	if (l->start)
 		l->vmsa = l->next_vmsa;
-	if (!level_enterable(l, (unsigned)to))
+	if (!level_enterable(l, (unsigned)to)) {
+		if (opt.verbose)
+			l0_print("L0: vCPU %u: VMPL%lu cannot run: %s\n", v->index, to,
+				 l->vmsa ? "its VMSA is not fit" : "AP creation has named no VMSA");
 		return false;
+	}
 	level_save(v, VC_VMGEXIT, 0, 0);
 	level_load(v, (unsigned)to);
 	return true;
@@ -192,6 +196,12 @@ static void nae_mmio(struct ghcb_call *c)
 static void nae_nothing(struct ghcb_call *c)
 {
 	(void)c;
+}
+
+/* The debug registers are the guest's own; the host has nothing to do. Nobody reads back what he wrote from it. */
+static void nae_dr7_read(struct ghcb_call *c)
+{
+	PUT(c, rax, 0x400);
 }
 
 static void nae_vmmcall(struct ghcb_call *c)
@@ -319,6 +329,8 @@ static const struct nae {
 	unsigned needs;
 	void (*run)(struct ghcb_call *c);
 } naes[] = {
+	{ NAE_DR7_READ, 0, nae_dr7_read },
+	{ NAE_DR7_WRITE, NEED(IN_RAX), nae_nothing },
 	{ NAE_CPUID, NEED(IN_RAX) | NEED(IN_RCX), nae_cpuid },
 	{ NAE_IOIO, 0, nae_ioio },
 	{ NAE_MSR, NEED(IN_RCX), nae_msr },

@@ -153,8 +153,8 @@ static void make_map(const struct multiboot_info *m)
 	uint64_t tables = tables_start(m), rsdp = tables - PAGE_LEN;
 
 	place_rsdp(rsdp);
-	add_range(0, 0x9f000, false);
-	add_range(0x100000, L0_BASE, false);
+	add_range(0, 0xa0000, false);
+	add_range(0xc0000, L0_BASE, false);	/* with the BIOS's shadow: without EFI, Linux looks there */
 	add_range(L0_END, rsdp, false);
 	add_range(rsdp, ram_end, true);
 }
