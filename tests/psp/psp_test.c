@@ -897,10 +897,11 @@ TEST(an_id_block_for_another_image_or_policy_is_refused)
 
 TEST(an_id_block_that_is_not_signed_is_refused)
 {
-	uint8_t *const at[] = { fin.id_block.image_id,	      fin.id_auth.id_block_sig.r, &fin.id_auth.id_block_sig.s[71],
-				fin.id_auth.id_key.x,	      &fin.id_auth.id_key.y[60],  fin.id_auth.id_key.zero,
-				fin.id_auth.id_key_sig.s,     fin.id_auth.author_key.y,	  (uint8_t *)&fin.id_auth.author_key.curve,
-				(uint8_t *)&fin.id_auth.id_key.curve };
+	uint8_t *const at[] = {
+		fin.id_block.image_id, fin.id_auth.id_block_sig.r, &fin.id_auth.id_block_sig.s[71], fin.id_auth.id_key.x,
+		&fin.id_auth.id_key.y[60], fin.id_auth.id_key.zero, fin.id_auth.id_key_sig.s, fin.id_auth.author_key.y,
+		(uint8_t *)&fin.id_auth.author_key.curve, (uint8_t *)&fin.id_auth.id_key.curve,
+	};
 	size_t i;
 
 	id_launch();
