@@ -266,7 +266,7 @@ static size_t psp_report(const struct snp_report_req *q, struct snp_report_rsp *
 /* Returns the firmware's error. */
 static uint32_t psp_message(const uint8_t *req, uint8_t *rsp)
 {
-	uint8_t page[MON_PAGE];
+	_Alignas(8) uint8_t page[MON_PAGE];
 	struct snp_msg_hdr h;
 	size_t len;
 
