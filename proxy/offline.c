@@ -284,6 +284,34 @@ static enum rc ask_acl(struct kms *k, const char *user, uint8_t op, const char *
 	return rc;
 }
 
+enum rc offline_config(const char *dir, struct offline_config *out, struct core_error *err)
+{
+	OUTBUF body = { .max = CALL_LARGE_LEN - 2048 };
+	struct kms k = { 0 };
+	enum rc rc = open_conf(&k, dir, err);
+
+	if (rc == RC_OK)
+		rc = core_config_body(k.settings, k.conf, &body, err);
+	*out = (struct offline_config){ .recovery_len = sizeof(out->recovery) };
+	if (rc == RC_OK && *settings_str(k.settings, SET_RECOVERY_KEY))
+		rc = recovery_read_pem(settings_str(k.settings, SET_RECOVERY_KEY), out->recovery, sizeof(out->recovery),
+				       &out->recovery_len, err);
+	else
+		out->recovery_len = 0;
+	if (rc == RC_OK) {
+		out->body = malloc(body.len);
+		out->len = body.len;
+		if (out->body)
+			memcpy(out->body, body.p, body.len);
+		else
+			rc = fail(err, 71, "no memory");
+	}
+	if (body.p)
+		mem_wipe(body.p, body.len);
+	close_all(&k);
+	return rc;
+}
+
 enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,
 		    bool *allowed, char *rule, size_t room, struct core_error *err)
 {

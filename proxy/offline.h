@@ -41,6 +41,19 @@ typedef enum rc (*offline_unwrap)(void *ctx, struct slice slot, struct slice pub
 enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, struct offline_report *r,
 			struct core_error *err);
 
+/*
+ * What a configuration directory says to the core, as the server would send it (wire/msg.h, config_req), for an
+ * owner to sign. body is malloc()ed, and may hold a secret; recovery is the public key (DER) that the
+ * configuration names for the recovery keyslot, if any.
+ */
+struct offline_config {
+	uint8_t *body;
+	size_t len;
+	uint8_t recovery[1024];
+	size_t recovery_len;
+};
+enum rc offline_config(const char *conf, struct offline_config *out, struct core_error *err);
+
 /* Which rule decides whether user may do op on key. data may be NULL: then no key exists. */
 enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,
 		    bool *allowed, char *rule, size_t room, struct core_error *err);
