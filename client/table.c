@@ -196,13 +196,15 @@ const struct verb cli_verbs[] = {
 	  "contain @ are not listed by Hadoop KMS and therefore not copied.",
 	  import_opts, verb_import, NULL },
 	{ "export", "", 0, 0, "write a copy of the store that the recovery key opens",
-	  "The store is checked first, then copied consistently; a server may be running. The copy is sealed: it is "
-	  "worth nothing without this machine's platform.key or the owner's recovery key.",
+	  "The store is copied as one commit left it, then the copy is checked as by store verify, and removed if it is "
+	  "not good; a server may be running. The copy is sealed: it is worth nothing without this machine's "
+	  "platform.key or the owner's recovery key.",
 	  export_opts, verb_export, NULL },
 	{ "store verify", "", 0, 0, "check that a data directory is complete and unchanged",
-	  "Checks the file's structure, opens every record in a core of its own, and compares with the sealed head. A "
-	  "server may be running. Replacing the whole directory by an older copy is found only by comparing the "
-	  "epoch that is printed with one noted earlier (or by svsm.kms.store.epoch.min).",
+	  "Checks the file's structure, opens every record in a core of its own, and compares with the sealed head, all "
+	  "as the last commit left it. A server may be running; its file grows faster meanwhile. Replacing the whole "
+	  "directory by an older copy is found only by comparing the epoch that is printed with one noted earlier (or by "
+	  "svsm.kms.store.epoch.min).",
 	  verify_opts, verb_store_verify, NULL },
 	{ "store recover", "", 0, 0, "open a data directory with the owner's recovery key",
 	  "Makes the store openable on this machine: a new platform keyslot is written. The recovery key is used in "

@@ -21,12 +21,16 @@ struct offline_report {
 	const char *isolation;	/* constant */
 };
 
-/* Checks structure, seals, and that nothing is missing or old. Works beside a running server. */
+/*
+ * Checks structure, seals, and that nothing is missing or old, of the last commit at the time of the call.
+ * Works beside a running server, however fast it changes the store; the server's file may grow meanwhile.
+ */
 enum rc offline_verify(const char *data, const char *conf, struct offline_report *r, struct core_error *err);
 
 /*
- * Writes a consistent copy of the store to a new file (0600), after checking that it can be opened with
- * a recovery key. The copy is a whole store: put it in place as store.mdb, then recover.
+ * Writes a consistent copy of the store to a new file (0600), and checks that very copy as offline_verify()
+ * does, and that it has a recovery keyslot: the report is about it. A copy that is not good is removed. It is
+ * a whole store: put it in place as store.mdb, then recover. Works beside a running server.
  */
 enum rc offline_export(const char *data, const char *file, struct offline_report *r, struct core_error *err);
 
