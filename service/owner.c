@@ -74,3 +74,20 @@ void owner_at_ready(struct op *o)
 	s->config = NULL;
 	s->config_by = (struct signed_by){ 0 };
 }
+
+void svc_evidence(struct svc *s, struct call_evidence *out)
+{
+	struct call_evidence e = { 0 };
+
+	pthread_rwlock_rdlock(&s->lock);
+	if (s->store.state == STORE_READY) {
+		memcpy(e.owner, s->store.head.owner.id, sizeof(e.owner));	/* as the store has it, not as somebody asked */
+		memcpy(e.store_id, s->store.id, sizeof(e.store_id));
+	}
+	if (s->config) {
+		memcpy(e.config_hash, s->config_by.by.hash, sizeof(e.config_hash));
+		e.config_version = s->config_by.by.version;
+	}
+	pthread_rwlock_unlock(&s->lock);
+	*out = e;
+}

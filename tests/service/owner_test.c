@@ -350,3 +350,35 @@ TEST(keys_that_are_no_p384_keys_sign_nothing)
 	EXPECT_INT(send_bundle(&c, &b), E_OWNER_SIGNATURE);
 	core_stop(&c);
 }
+
+TEST(the_evidence_names_the_owner_that_the_store_keeps_and_the_configuration_in_force)
+{
+	static const struct call_evidence nothing;
+	struct call_evidence e;
+	uint8_t id[CRYPTO_HASH_LEN];
+	struct wire_status st;
+	struct bundle b;
+	struct core c;
+	struct who w;
+
+	core_start(&c, 0x11);
+	svc_evidence(c.svc, &e);
+	EXPECT_MEM(&e, &nothing, sizeof(e));
+	core_stop(&c);
+	core_ready(&c);
+	new_who(&w);
+	EXPECT(crypto_sha256(w.pub, w.npub, id) == RC_OK);
+	status_of(&c, &st);
+	sign(&b, &w, 3, SIGNED_ENROLL, st.store_id, closed_acls);
+	EXPECT_INT(send_bundle(&c, &b), E_OK);
+	svc_evidence(c.svc, &e);
+	EXPECT_MEM(e.owner, nothing.owner, 32);	/* not durable yet */
+	EXPECT_MEM(e.store_id, st.store_id, 16);
+	keep(&c);
+	svc_evidence(c.svc, &e);
+	EXPECT_MEM(e.owner, id, 32);
+	EXPECT_INT(e.config_version, 3);
+	EXPECT(crypto_sha256(b.b + b.text, b.len - b.text, id) == RC_OK);
+	EXPECT_MEM(e.config_hash, id, 32);
+	core_stop(&c);
+}
