@@ -50,7 +50,7 @@ TEST(a_vcpu_is_created_used_and_deleted)
 	EXPECT(!mon_take(m, 1, &vmsa, &caa));
 	EXPECT_INT(create_good(m, VMSA_1, CA_1, 1), SVSM_SUCCESS);
 	EXPECT(fake.rmp[VMSA_1 / MON_PAGE].vmsa);
-	EXPECT(!fake_guest_may(VMSA_1, RMP_R));
+	EXPECT(fake_guest_may(VMSA_1, RMP_R) && !fake_guest_may(VMSA_1, RMP_W));
 	EXPECT(fake_guest_may(CA_1, RMP_ALL));
 	EXPECT(mon_take(m, 1, &vmsa, &caa));
 	EXPECT(vmsa.v == VMSA_1 && caa.v == CA_1);
