@@ -418,7 +418,7 @@ bool fake_guest_may(uint64_t gpa, unsigned right)
 {
 	const struct fake_rmp *r = rmp_of(gpa);
 
-	return r->assigned && r->validated && !r->vmsa && (r->perm[FAKE_VMPL] & right) == right;
+	return r->assigned && r->validated && !(r->vmsa && right != RMP_R) && (r->perm[FAKE_VMPL] & right) == right;
 }
 
 void fake_guest_write(uint64_t gpa, const void *p, size_t len)
@@ -580,9 +580,9 @@ static int rights_of(enum page_state s)
 	case PAGE_LANE_REQ:
 		return RMP_ALL;
 	case PAGE_LANE_RSP:
+	case PAGE_VMSA:
 		return RMP_R;
 	case PAGE_MONITOR:
-	case PAGE_VMSA:
 	case PAGE_LAUNCH:
 		return 0;
 	default:
