@@ -38,19 +38,22 @@ static void close_all(struct kms *k)
 	k->conf = NULL;
 }
 
-static enum rc open_conf(struct kms *k, const char *conf, struct core_error *err)
+static enum rc open_conf(struct kms *k, const char *conf, const char *channel, struct core_error *err)
 {
+	enum rc rc;
+
 	k->workers = 1;
 	pthread_mutex_init(&k->control, NULL);
 	pthread_mutex_init(&k->status_lock, NULL);
-	return setup_conf(conf, &k->conf, &k->settings, err);
+	rc = setup_conf(conf, &k->conf, &k->settings, err);
+	return rc == RC_OK ? setup_choose_channel(k, channel, err) : rc;
 }
 
 /* Service and configuration; the store must be open. */
 static enum rc open_core(struct kms *k, const char *data, bool make_key, struct core_error *err)
 {
 	SECRET key = { 0 };
-	enum rc rc = setup_platform_key(data, make_key, &key, err);
+	enum rc rc = *k->device ? RC_OK : setup_platform_key(data, make_key, &key, err);
 
 	if (rc == RC_OK)
 		rc = setup_channel(k, &key, err);
@@ -88,15 +91,15 @@ static bool same_head(const struct store_buf *a, const struct store_buf *b)
 }
 
 /* Once through. *moved: a server committed meanwhile, so a mismatch means nothing. */
-static enum rc verify_once(const char *data, const char *conf, struct offline_report *r, bool *moved,
-			   struct core_error *err)
+static enum rc verify_once(const char *data, const char *conf, const char *channel, struct offline_report *r,
+			   bool *moved, struct core_error *err)
 {
 	const struct store_options opt = { .read_only = true };
 	struct store_buf before = { 0 }, after = { 0 };
 	struct store_check_stat check;
 	struct store_error serr;
 	struct kms k = { 0 };
-	enum rc rc = open_conf(&k, conf, err);
+	enum rc rc = open_conf(&k, conf, channel, err);
 
 	*moved = false;
 	if (rc == RC_OK)
@@ -119,26 +122,28 @@ static enum rc verify_once(const char *data, const char *conf, struct offline_re
 	return rc;
 }
 
-enum rc offline_verify(const char *data, const char *conf, struct offline_report *r, struct core_error *err)
+enum rc offline_verify(const char *data, const char *conf, const char *channel, struct offline_report *r,
+		       struct core_error *err)
 {
 	bool moved = true;
 	enum rc rc = RC_OK;
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
-		rc = verify_once(data, conf, r, &moved, err);
+		rc = verify_once(data, conf, channel, r, &moved, err);
 		if (rc == RC_OK || !moved)
 			return rc;
 	}
 	return fail(err, 75, "the store changes faster than it can be checked; try again, or check an exported copy");
 }
 
-enum rc offline_export(const char *data, const char *file, struct offline_report *r, struct core_error *err)
+enum rc offline_export(const char *data, const char *file, const char *channel, struct offline_report *r,
+		       struct core_error *err)
 {
 	const struct store_options opt = { .read_only = true };
 	struct store_error serr;
 	struct kms k = { 0 };
-	enum rc rc = offline_verify(data, NULL, r, err);
+	enum rc rc = offline_verify(data, NULL, channel, r, err);
 	int fd;
 
 	if (rc != RC_OK)
@@ -193,7 +198,7 @@ static enum rc recover_slot(struct kms *k, struct slice slot, offline_unwrap unw
 	if (core_call(l, CALL_RECOVER_FINISH, slice_of(body, s.need), &n, &e, &ans) != RC_OK)
 		return fail(err, 70, "the key service does not answer");
 	if (e != E_OK || !cur_str16(&ans.body, UINT16_MAX, &text)) {
-		core_error_text(e, &ans, err->text, sizeof(err->text));
+		core_error_text(channel_isolation(k->channel), e, &ans, err->text, sizeof(err->text));
 		err->exit_code = 65;
 		rc = RC_DENIED;
 	} else if (store_keyslot_put(k->store, 0, text, &serr) != RC_OK) {
@@ -203,8 +208,8 @@ static enum rc recover_slot(struct kms *k, struct slice slot, offline_unwrap unw
 	return rc;
 }
 
-enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, struct offline_report *r,
-			struct core_error *err)
+enum rc offline_recover(const char *data, const char *channel, offline_unwrap unwrap, void *ctx,
+			struct offline_report *r, struct core_error *err)
 {
 	const struct store_options opt = { .create = false };
 	struct store_buf slot = { 0 };
@@ -212,7 +217,7 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 	struct kms k = { 0 };
 	char key[PATH_MAX];
 	bool had_key = snprintf(key, sizeof(key), "%s/platform.key", data) < (int)sizeof(key) && access(key, F_OK) == 0;
-	enum rc rc = open_conf(&k, NULL, err);
+	enum rc rc = open_conf(&k, NULL, channel, err);
 
 	if (rc == RC_OK)
 		rc = setup_store(&k, data, &opt, err);
@@ -221,12 +226,12 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 	if (rc == RC_OK && !slot.found)
 		rc = fail(
 			err, 65,
-			"the store has no recovery keyslot: without its own platform.key it cannot be opened");
+			"the store has no recovery keyslot: only the machine that it was made on can open it");
 	if (rc == RC_OK)
 		rc = open_core(&k, data, true, err);
 	if (rc == RC_OK) {
 		rc = recover_slot(&k, slice_of(slot.p, slot.len), unwrap, ctx, err);
-		if (rc != RC_OK && !had_key)
+		if (rc != RC_OK && !had_key && !*k.device)
 			unlink(key);	/* it opens nothing */
 	}
 	if (rc == RC_OK)
@@ -295,7 +300,7 @@ enum rc offline_acl(const char *conf, const char *data, const char *user, const 
 
 	if (!op_number(op, &number))
 		return fail(err, 2, "no operation is called %.60s; see OP in `svsm-kms acl check --help`", op);
-	rc = open_conf(&k, conf, err);
+	rc = open_conf(&k, conf, data ? NULL : "process", err);	/* ACLs alone are no secret: any core will do */
 	if (rc == RC_OK && data) {
 		rc = setup_store(&k, data, &opt, err);
 		if (rc == RC_OK)
