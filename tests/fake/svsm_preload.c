@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For LD_PRELOAD: a program that opens FAKE_SVSM_DEVICE gets the device of svsm_dev.c, with FAKE_SVSM_SERVICE behind
- * it, FAKE_SVSM_LANES lanes and FAKE_SVSM_ROOT as its sealing root; everything else goes to the system. So the whole server runs in its VMPL0 mode without a
- * VM. SIGUSR2 ends the service, as a fault of its own would.
+ * For LD_PRELOAD: a program that opens FAKE_SVSM_DEVICE gets the device of svsm_dev.c, with FAKE_SVSM_SERVICE
+ * behind it, FAKE_SVSM_LANES lanes and FAKE_SVSM_ROOT as its sealing root; everything else goes to the system.
+ * So the whole server runs in its VMPL0 mode without a VM. SIGUSR2 ends the service, as a fault would.
  */
 #include <dlfcn.h>
 #include <errno.h>
