@@ -198,6 +198,12 @@ static void nae_nothing(struct ghcb_call *c)
 	(void)c;
 }
 
+/* The debug registers are the guest's own; the host has nothing to do. Nobody reads back what he wrote from it. */
+static void nae_dr7_read(struct ghcb_call *c)
+{
+	PUT(c, rax, 0x400);
+}
+
 static void nae_vmmcall(struct ghcb_call *c)
 {
 	PUT(c, rax, UINT64_MAX);	/* no such hypercall */
@@ -323,6 +329,8 @@ static const struct nae {
 	unsigned needs;
 	void (*run)(struct ghcb_call *c);
 } naes[] = {
+	{ NAE_DR7_READ, 0, nae_dr7_read },
+	{ NAE_DR7_WRITE, NEED(IN_RAX), nae_nothing },
 	{ NAE_CPUID, NEED(IN_RAX) | NEED(IN_RCX), nae_cpuid },
 	{ NAE_IOIO, 0, nae_ioio },
 	{ NAE_MSR, NEED(IN_RCX), nae_msr },
