@@ -21,6 +21,7 @@ _svsm_kms() {
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--listen) return;;
+		--channel) return;;
 		esac;;
 	'key create') case "$prev" in
 		--length) return;;
@@ -51,14 +52,17 @@ _svsm_kms() {
 	'export') case "$prev" in
 		--recovery) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--channel) return;;
 		esac;;
 	'store verify') case "$prev" in
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--channel) return;;
 		esac;;
 	'store recover') case "$prev" in
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--channel) return;;
 		esac;;
 	'owner enroll') case "$prev" in
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
@@ -110,7 +114,7 @@ _svsm_kms() {
 	esac
 	case "$verb" in
 	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --hints' -- "$cur"));;
+	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --channel --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'key list') COMPREPLY=($(compgen -W ' --metadata --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
@@ -123,10 +127,10 @@ _svsm_kms() {
 	'eek decrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'import') COMPREPLY=($(compgen -W ' --from --from-user --key --dry-run --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'export') COMPREPLY=($(compgen -W ' --recovery --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'export') COMPREPLY=($(compgen -W ' --recovery --data --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	store) COMPREPLY=($(compgen -W ' verify recover' -- "$cur"));;
-	'store verify') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'store recover') COMPREPLY=($(compgen -W ' --data --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
 	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
