@@ -17,10 +17,7 @@ typedef __u8 probe_u8;
 #include <sys/ioctl.h>
 typedef uint64_t probe_u64;
 typedef uint32_t probe_u32;
-typedef uint8_t probe_u8;/* The emulator prints its counters (option exit-counters), where this is one. */
-#define PROBE_IOC_COUNTERS _IO('P', 6)
-#define PROBE_COUNTERS_MAGIC 0x304c544e55435845ull
-
+typedef uint8_t probe_u8;
 #endif
 
 #define PROBE_DEVICE "/dev/probe"
