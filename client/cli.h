@@ -90,6 +90,8 @@ int verb_version(struct cli *c);
 int verb_export(struct cli *c);
 int verb_store_verify(struct cli *c);
 int verb_store_recover(struct cli *c);
+int verb_owner_sign(struct cli *c);
+int verb_owner_enroll(struct cli *c);
 int verb_acl_check(struct cli *c);
 
 /* verb_measure.c */

@@ -146,6 +146,18 @@ static const struct opt recover_opts[] = {
 	{ 0 },
 };
 
+static const struct opt owner_opts[] = {
+	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "the configuration directory to sign" },
+	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "the owner's private key, P-384 in PEM" },
+	{ .name = "number", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = 9007199254740991,
+	  .help = "the configuration's number: higher than any signed before" },
+	{ .name = "store", .kind = OPT_TEXT, .arg = "ID",
+	  .help = "the store it is for, 32 hexadecimal digits as `health` shows them (default: any)" },
+	{ .name = "out", .kind = OPT_FILE, .arg = "FILE",
+	  .help = "where to write it (default: kms-owner.bundle in the configuration directory)" },
+	{ 0 },
+};
+
 static const struct opt acl_opts[] = {
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
@@ -206,18 +218,30 @@ const struct verb cli_verbs[] = {
 	  "contain @ are not listed by Hadoop KMS and therefore not copied.",
 	  import_opts, verb_import, NULL },
 	{ "export", "", 0, 0, "write a copy of the store that the recovery key opens",
-	  "The store is checked first, then copied consistently; a server may be running. The copy is sealed: it is "
-	  "worth nothing without this machine's platform.key or the owner's recovery key.",
+	  "The store is copied as one commit left it, then the copy is checked as by store verify, and removed if it is "
+	  "not good; a server may be running. The copy is sealed: it is worth nothing without this machine's "
+	  "platform.key or the owner's recovery key.",
 	  export_opts, verb_export, NULL },
 	{ "store verify", "", 0, 0, "check that a data directory is complete and unchanged",
-	  "Checks the file's structure, opens every record in a core of its own, and compares with the sealed head. A "
-	  "server may be running. Replacing the whole directory by an older copy is found only by comparing the "
-	  "epoch that is printed with one noted earlier (or by svsm.kms.store.epoch.min).",
+	  "Checks the file's structure, opens every record in a core of its own, and compares with the sealed head, all "
+	  "as the last commit left it. A server may be running; its file grows faster meanwhile. Replacing the whole "
+	  "directory by an older copy is found only by comparing the epoch that is printed with one noted earlier (or by "
+	  "svsm.kms.store.epoch.min).",
 	  verify_opts, verb_store_verify, NULL },
 	{ "store recover", "", 0, 0, "open a data directory with the owner's recovery key",
 	  "Makes the store openable on this machine: a new platform keyslot is written. The recovery key is used in "
 	  "this process only and is not passed on; the server must be stopped.",
 	  recover_opts, verb_store_recover, NULL },
+	{ "owner enroll", "", 0, 0, "give a store an owner: from then on only the owner configures it",
+	  "Signs a configuration that makes the holder of the key the owner of the store with this id. The core keeps "
+	  "the key's fingerprint in its sealed head: afterwards it takes access control lists, users, and the "
+	  "recovery key only in bundles that this key signed, never an older one than before. There is no way back. "
+	  "What the core decides by is signed; addresses, limits and logs stay with whoever runs the server.",
+	  owner_opts, verb_owner_enroll, NULL },
+	{ "owner sign", "", 0, 0, "sign a configuration as the store's owner",
+	  "Reads a configuration directory as the server does and writes a bundle; the server gives it to its core at "
+	  "its start or on SIGHUP. The key is not needed on the server's machine.",
+	  owner_opts, verb_owner_sign, NULL },
 	{ "acl check", "USER OP KEY", 3, 3, "say whether a user may do something, and why",
 	  "OP is CREATE_KEY, DELETE_KEY, ROLL_NEW_VERSION, INVALIDATE_CACHE, GET_KEYS, GET_KEYS_METADATA, GET_METADATA, "
 	  "GET_CURRENT_KEY, GET_KEY_VERSION, GET_KEY_VERSIONS, GENERATE_EEK, DECRYPT_EEK, REENCRYPT_EEK or "

@@ -108,6 +108,15 @@ enum rc crypto_unwrap(struct crypto *c, struct slice private_der, struct slice i
 enum rc crypto_wrap_keypair(uint8_t *private_der, size_t *private_len, uint8_t *public_der, size_t *public_len);
 
 /*
+ * ECDSA P-384 with SHA-384, signatures in DER. crypto_verify(): RC_BAD_INPUT: not a P-384 public key (SPKI DER),
+ * RC_DENIED: the signature does not fit. The other two are not used by the service; *len: room on entry.
+ */
+#define CRYPTO_SIGNATURE_MAX 128
+enum rc crypto_verify(struct slice public_der, struct slice text, struct slice signature);
+enum rc crypto_sign(struct slice private_der, struct slice text, uint8_t *signature, size_t *len);
+enum rc crypto_public_of(struct slice private_der, uint8_t *der, size_t *len);
+
+/*
  * The private key of an unencrypted PEM text as DER, for crypto_unwrap(). Not used by the service. *len:
  * room on entry. RC_BAD_INPUT: no such key in it.
  */

@@ -185,6 +185,25 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 	return E_OK;
 }
 
+enum rc commit_head(struct kms *s, struct core_error *err)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	char text[1024] = "";
+	struct wire_ans ans;
+	uint32_t e, outcome;
+	int slot;
+
+	if (call_tickets(s, CALL_HEAD, 0, NULL, &slot, &e, &ans) != RC_OK)
+		return RC_OK;	/* it died; its next start comes here again */
+	outcome = e == E_OK ? store_group(s, NULL, &ans, text, sizeof(text)) : e;
+	channel_slot_release(control, slot);
+	if (outcome == E_OK)
+		return RC_OK;
+	snprintf(err->text, sizeof(err->text), "the store's head cannot be renewed: %s", text[0] ? text : "refused");
+	err->exit_code = 74;
+	return RC_MACHINE;
+}
+
 static uint64_t mono_ns(void)
 {
 	struct timespec t;

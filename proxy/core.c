@@ -58,6 +58,36 @@ static const char *slot_key_text(uint32_t isolation)
 	       "store recover` with the recovery key";
 }
 
+static bool owner_error_text(uint32_t err, const struct wire_ans *a, char *out, size_t room)
+{
+	switch (err) {
+	case E_OWNER_ONLY:
+		snprintf(out, room,
+			 "the store has an owner, and takes only what the owner signed: put the owner's bundle into the "
+			 "configuration directory as " OWNER_BUNDLE " (`svsm-kms owner sign` writes it)");
+		break;
+	case E_OWNER_SIGNATURE:
+	case E_BAD_MESSAGE:
+		snprintf(out, room, OWNER_BUNDLE ": its signature does not fit, or it is damaged; have the owner sign it again");
+		break;
+	case E_OWNER_OTHER:
+		snprintf(out, room, OWNER_BUNDLE " is signed by somebody who is not the owner of this store");
+		break;
+	case E_OWNER_OLD:
+		snprintf(out, room,
+			 OWNER_BUNDLE " has version %llu, but the store takes nothing older than %llu: an earlier bundle was "
+			 "put back, or a version was used twice. Sign again with a higher --number", NUM(a, 0), NUM(a, 1));
+		break;
+	case E_OWNER_STORE:
+		snprintf(out, room,
+			 OWNER_BUNDLE " is signed for another store; enrolling an owner needs the id of this one (--store)");
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a, char *out, size_t room)
 {
 	switch (err) {
@@ -126,7 +156,8 @@ void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a,
 		snprintf(out, room, "the recovery key is not a P-384 key, or not the one this store was sealed for");
 		break;
 	default:
-		snprintf(out, room, "the key service answers with error %u to a start-up call", err);
+		if (!owner_error_text(err, a, out, room))
+			snprintf(out, room, "the key service answers with error %u to a start-up call", err);
 	}
 }
 
@@ -136,7 +167,7 @@ void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a,
 static enum rc refuse(const struct channel_lane *l, struct core_error *err, uint32_t e, const struct wire_ans *a)
 {
 	core_error_text(channel_lane_isolation(l), e, a, err->text, sizeof(err->text));
-	err->exit_code = e == E_CONFIG ? 78 : EXIT_STORE;
+	err->exit_code = e == E_CONFIG || (e >= E_OWNER_ONLY && e <= E_OWNER_STORE) ? 78 : EXIT_STORE;
 	return RC_DENIED;
 }
 
@@ -180,24 +211,23 @@ static void put_property(struct outbuf *o, struct slice name, struct slice value
 		o->failed = true;
 }
 
-enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err)
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, struct outbuf *body,
+			 struct core_error *err)
 {
 	struct settings_core_iter it = { 0 };
-	struct slice name, value, secret = settings_signature_secret(k->settings);
-	OUTBUF body = { .max = CALL_LARGE_LEN };
+	struct slice name, value, secret = settings_signature_secret(settings);
 	uint32_t count = 0;
-	enum rc rc;
 
-	outbuf_put(&body, &count, sizeof(count));
-	while (settings_core_next(k->settings, k->conf, &it, &name, &value)) {
-		put_property(&body, name, value);
+	outbuf_put(body, &count, sizeof(count));
+	while (settings_core_next(settings, conf, &it, &name, &value)) {
+		put_property(body, name, value);
 		count++;
 	}
 	if (secret.len) {
-		put_property(&body, slice_str("svsm.secret.signature"), secret);
+		put_property(body, slice_str("svsm.secret.signature"), secret);
 		count++;
 	}
-	if (!outbuf_ok(&body)) {
+	if (!outbuf_ok(body)) {
 		snprintf(err->text, sizeof(err->text),
 			 "the access control lists are larger than %u bytes altogether; use "
 			 "groups instead of long lists of users",
@@ -205,9 +235,22 @@ enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error 
 		err->exit_code = 78;
 		return RC_NO_ROOM;
 	}
-	memcpy(body.p, &count, sizeof(count));
-	rc = simple_call(l, CALL_CONFIG, outbuf_slice(&body), err);
-	mem_wipe(body.p, body.len);
+	memcpy(body->p, &count, sizeof(count));
+	return RC_OK;
+}
+
+enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err)
+{
+	OUTBUF body = { .max = CALL_LARGE_LEN };
+	bool bundle;
+	enum rc rc = owner_bundle_read(k->conf, &body, &bundle, err);
+
+	if (rc == RC_OK && !bundle)
+		rc = core_config_body(k->settings, k->conf, &body, err);
+	if (rc == RC_OK)
+		rc = simple_call(l, bundle ? CALL_CONFIG_SIGNED : CALL_CONFIG, outbuf_slice(&body), err);
+	if (body.p)
+		mem_wipe(body.p, body.len);
 	return rc;
 }
 
@@ -478,23 +521,30 @@ void core_status_forget(struct kms *k)
 	keep_status(k, RC_MACHINE, NULL);
 }
 
-enum rc core_status(struct kms *k, struct wire_status *out)
+enum rc core_status_locked(struct kms *k, struct wire_status *out)
 {
 	struct channel_lane *l = channel_lane(k->channel, CHANNEL_CONTROL);
 	struct wire_ans ans;
 	uint32_t e;
 	int slot;
-	enum rc rc;
+	enum rc rc = core_call(l, CALL_STATUS, slice_of("", 0), &slot, &e, &ans);
 
-	if (pthread_mutex_trylock(&k->control) != 0)
-		return last_status(k, out);
-	rc = core_call(l, CALL_STATUS, slice_of("", 0), &slot, &e, &ans);
 	if (rc == RC_OK) {
 		if (e != E_OK || !cur_copy(&ans.body, out, sizeof(*out)) || !cur_end(&ans.body))
 			rc = RC_MACHINE;
 		channel_slot_release(l, slot);
 	}
 	keep_status(k, rc, out);
+	return rc;
+}
+
+enum rc core_status(struct kms *k, struct wire_status *out)
+{
+	enum rc rc;
+
+	if (pthread_mutex_trylock(&k->control) != 0)
+		return last_status(k, out);
+	rc = core_status_locked(k, out);
 	pthread_mutex_unlock(&k->control);
 	return rc;
 }

@@ -233,6 +233,19 @@ enum rc commit_start(struct kms *k);
 void commit_stop(struct kms *k);	/* after the server has stopped */
 void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
 
+/* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
+enum rc commit_head(struct kms *k, struct core_error *err);
+
+/* owner.c */
+#define OWNER_BUNDLE "kms-owner.bundle"	/* in the configuration directory */
+/* *found: there is one, and out holds it. */
+enum rc owner_bundle_read(const struct conf *conf, struct outbuf *out, bool *found, struct core_error *err);
+/*
+ * With configuration and store in place: a new owner or version is made durable; RC_DENIED: the store has an
+ * owner, and no configuration of theirs is in force. Caller holds the control lock.
+ */
+enum rc owner_keep(struct kms *k, struct core_error *err);
+
 /* kms.c */
 void workers_prepare(struct kms *k);	/* before any thread runs: the commit thread knows all of them */
 void worker_free(struct kms_worker *w);	/* when neither workers nor the commit thread run any more */
@@ -240,6 +253,9 @@ void work_finish(struct work *k);	/* after server_reply(): frees slot and work *
 
 /* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */
 enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err);
+/* What core_configure() sends when there is no owner's bundle: a config_req. */
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, struct outbuf *body,
+			 struct core_error *err);
 /* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
 enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);
 void setup_notices(const struct settings *s);
@@ -256,6 +272,8 @@ enum rc setup_store(struct kms *k, const char *data, const struct store_options 
 enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err);
 /* Without waiting: while the control lane is in use, what it said last. RC_MACHINE: it is not there. */
 enum rc core_status(struct kms *k, struct wire_status *out);
+/* The same, for who holds the control lock: as it is now. */
+enum rc core_status_locked(struct kms *k, struct wire_status *out);
 void core_status_forget(struct kms *k);	/* it is not there any more */
 /* One call on a lane with nothing else under way; *ans points into the slot, which the caller releases. */
 enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body, int *slot, uint32_t *err,
@@ -266,6 +284,8 @@ void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *an
  * recovery.c: the keyslot for the owner's public key (PEM file). Written when there is none or when the
  * key is another one.
  */
+/* The DER of a PUBLIC KEY in a PEM file; what it holds is for the core to check. */
+enum rc recovery_read_pem(const char *path, uint8_t *der, size_t room, size_t *len, struct core_error *err);
 enum rc recovery_slot_update(struct kms *k, const char *pem_path, struct core_error *err);
 
 #endif

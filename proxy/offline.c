@@ -13,7 +13,6 @@
 #include "proxy/offline.h"
 
 #define RECOVERY_SLOT 1
-#define TRIES 5
 
 __attribute__((format(printf, 3, 4))) static enum rc fail(struct core_error *err, int code, const char *format, ...)
 {
@@ -25,6 +24,9 @@ __attribute__((format(printf, 3, 4))) static enum rc fail(struct core_error *err
 	err->exit_code = code;
 	return RC_MACHINE;
 }
+
+/* How a store is read beside a server that may be running: all of it from one commit. */
+static const struct store_options one_state = { .read_only = true, .snapshot = true };
 
 static void close_all(struct kms *k)
 {
@@ -85,89 +87,80 @@ static enum rc fill_report(struct kms *k, struct offline_report *r, struct core_
 	return RC_OK;
 }
 
-static bool same_head(const struct store_buf *a, const struct store_buf *b)
+/* Has a core open and check the store that k has, which does not change meanwhile. */
+static enum rc verify_open(struct kms *k, const char *data, struct offline_report *r, struct core_error *err)
 {
-	return a->found == b->found && slice_eq(slice_of(a->p, a->len), slice_of(b->p, b->len));
-}
+	enum rc rc = open_core(k, data, false, err);
 
-/* Once through. *moved: a server committed meanwhile, so a mismatch means nothing. */
-static enum rc verify_once(const char *data, const char *conf, const char *channel, struct offline_report *r,
-			   bool *moved, struct core_error *err)
-{
-	const struct store_options opt = { .read_only = true };
-	struct store_buf before = { 0 }, after = { 0 };
-	struct store_check_stat check;
-	struct store_error serr;
-	struct kms k = { 0 };
-	enum rc rc = open_conf(&k, conf, channel, err);
-
-	*moved = false;
 	if (rc == RC_OK)
-		rc = setup_store(&k, data, &opt, err);
-	if (rc == RC_OK && (store_check(k.store, &check, &serr) != RC_OK ||
-			    store_head_get(k.store, &before, &serr) != RC_OK))
-		rc = fail(err, serr.exit_code, "%s", serr.text);
-	if (rc == RC_OK)
-		rc = open_core(&k, data, false, err);
-	if (rc == RC_OK) {
-		rc = core_open_store(&k, false, true, err);
-		if (store_head_get(k.store, &after, &serr) == RC_OK)
-			*moved = !same_head(&before, &after);
-	}
-	if (rc == RC_OK)
-		rc = fill_report(&k, r, err);
-	store_buf_free(&before);
-	store_buf_free(&after);
-	close_all(&k);
-	return rc;
+		rc = core_open_store(k, false, true, err);
+	return rc == RC_OK ? fill_report(k, r, err) : rc;
 }
 
 enum rc offline_verify(const char *data, const char *conf, const char *channel, struct offline_report *r,
 		       struct core_error *err)
 {
-	bool moved = true;
-	enum rc rc = RC_OK;
-	int i;
+	struct kms k = { 0 };
+	enum rc rc = open_conf(&k, conf, channel, err);
 
-	for (i = 0; i < TRIES; i++) {
-		rc = verify_once(data, conf, channel, r, &moved, err);
-		if (rc == RC_OK || !moved)
-			return rc;
-	}
-	return fail(err, 75, "the store changes faster than it can be checked; try again, or check an exported copy");
+	if (rc == RC_OK)
+		rc = setup_store(&k, data, &one_state, err);
+	if (rc == RC_OK)
+		rc = verify_open(&k, data, r, err);
+	close_all(&k);
+	return rc;
+}
+
+/* Writes the last commit to a new file. */
+static enum rc write_copy(struct kms *k, const char *data, int fd, const char *file, struct core_error *err)
+{
+	const struct store_options opt = { .read_only = true };
+	struct store_error serr;
+	enum rc rc = setup_store(k, data, &opt, err);
+
+	if (rc == RC_OK && store_backup_fd(k->store, fd, &serr) != RC_OK)
+		rc = fail(err, serr.exit_code, "%s", serr.text);
+	if (rc == RC_OK && fsync(fd) != 0)
+		rc = fail(err, 74, "%s: %s", file, strerror(errno));
+	close_all(k);
+	return rc;
+}
+
+/* Whether the key of this machine opens all that the copy has, and the owner's key would. */
+static enum rc verify_copy(struct kms *k, const char *data, const char *file, const char *channel,
+			   struct offline_report *r, struct core_error *err)
+{
+	struct store_error serr;
+	enum rc rc = open_conf(k, NULL, channel, err);
+
+	if (rc == RC_OK && store_open_copy(file, &k->store, &serr) != RC_OK)
+		rc = fail(err, serr.exit_code, "%s", serr.text);
+	if (rc == RC_OK)
+		rc = verify_open(k, data, r, err);
+	if (rc == RC_OK && !r->recovery_slot)
+		rc = fail(
+			err, 78,
+			"the store has no recovery keyslot, so a copy could be opened on this machine only. Set "
+			"svsm.kms.recovery.public-key, start the server once, and export again");
+	close_all(k);
+	return rc;
 }
 
 enum rc offline_export(const char *data, const char *file, const char *channel, struct offline_report *r,
 		       struct core_error *err)
 {
-	const struct store_options opt = { .read_only = true };
-	struct store_error serr;
 	struct kms k = { 0 };
-	enum rc rc = offline_verify(data, NULL, channel, r, err);
-	int fd;
+	enum rc rc;
+	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (rc != RC_OK)
-		return rc;
-	if (!r->recovery_slot)
-		return fail(
-			err, 78,
-			"the store has no recovery keyslot, so a copy could be opened on this machine only. Set "
-			"svsm.kms.recovery.public-key, start the server once, and export again");
-	rc = setup_store(&k, data, &opt, err);
-	if (rc != RC_OK)
-		return rc;
-	fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		rc = fail(err, 73, "%s: %s; choose a file that is not there yet", file, strerror(errno));
-	else if (store_backup_fd(k.store, fd, &serr) != RC_OK)
-		rc = fail(err, serr.exit_code, "%s", serr.text);
-	else if (fsync(fd) != 0)
-		rc = fail(err, 74, "%s: %s", file, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (rc != RC_OK && fd >= 0)
+		return fail(err, 73, "%s: %s; choose a file that is not there yet", file, strerror(errno));
+	rc = write_copy(&k, data, fd, file, err);
+	close(fd);
+	if (rc == RC_OK)
+		rc = verify_copy(&k, data, file, channel, r, err);
+	if (rc != RC_OK)
 		unlink(file);
-	close_all(&k);
 	return rc;
 }
 
@@ -289,10 +282,37 @@ static enum rc ask_acl(struct kms *k, const char *user, uint8_t op, const char *
 	return rc;
 }
 
+enum rc offline_config(const char *dir, struct offline_config *out, struct core_error *err)
+{
+	OUTBUF body = { .max = CALL_LARGE_LEN - 2048 };
+	struct kms k = { 0 };
+	enum rc rc = open_conf(&k, dir, "process", err);
+
+	if (rc == RC_OK)
+		rc = core_config_body(k.settings, k.conf, &body, err);
+	*out = (struct offline_config){ .recovery_len = sizeof(out->recovery) };
+	if (rc == RC_OK && *settings_str(k.settings, SET_RECOVERY_KEY))
+		rc = recovery_read_pem(settings_str(k.settings, SET_RECOVERY_KEY), out->recovery, sizeof(out->recovery),
+				       &out->recovery_len, err);
+	else
+		out->recovery_len = 0;
+	if (rc == RC_OK) {
+		out->body = malloc(body.len);
+		out->len = body.len;
+		if (out->body)
+			memcpy(out->body, body.p, body.len);
+		else
+			rc = fail(err, 71, "no memory");
+	}
+	if (body.p)
+		mem_wipe(body.p, body.len);
+	close_all(&k);
+	return rc;
+}
+
 enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,
 		    bool *allowed, char *rule, size_t room, struct core_error *err)
 {
-	const struct store_options opt = { .read_only = true };
 	const struct secret no_key = { 0 };
 	struct kms k = { 0 };
 	uint8_t number;
@@ -302,7 +322,7 @@ enum rc offline_acl(const char *conf, const char *data, const char *user, const 
 		return fail(err, 2, "no operation is called %.60s; see OP in `svsm-kms acl check --help`", op);
 	rc = open_conf(&k, conf, data ? NULL : "process", err);	/* ACLs alone are no secret: any core will do */
 	if (rc == RC_OK && data) {
-		rc = setup_store(&k, data, &opt, err);
+		rc = setup_store(&k, data, &one_state, err);
 		if (rc == RC_OK)
 			rc = open_core(&k, data, false, err);
 		if (rc == RC_OK)

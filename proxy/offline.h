@@ -24,13 +24,17 @@ struct offline_report {
 	const char *isolation;	/* constant */
 };
 
-/* Checks structure, seals, and that nothing is missing or old. Works beside a running server. */
+/*
+ * Checks structure, seals, and that nothing is missing or old, of the last commit at the time of the call.
+ * Works beside a running server, however fast it changes the store; the server's file may grow meanwhile.
+ */
 enum rc offline_verify(const char *data, const char *conf, const char *channel, struct offline_report *r,
 		       struct core_error *err);
 
 /*
- * Writes a consistent copy of the store to a new file (0600), after checking that it can be opened with
- * a recovery key. The copy is a whole store: put it in place as store.mdb, then recover.
+ * Writes a consistent copy of the store to a new file (0600), and checks that very copy as offline_verify()
+ * does, and that it has a recovery keyslot: the report is about it. A copy that is not good is removed. It is
+ * a whole store: put it in place as store.mdb, then recover. Works beside a running server.
  */
 enum rc offline_export(const char *data, const char *file, const char *channel, struct offline_report *r,
 		       struct core_error *err);
@@ -45,6 +49,19 @@ typedef enum rc (*offline_unwrap)(void *ctx, struct slice slot, struct slice pub
 				  uint8_t out[OFFLINE_RECOVER_LEN], struct core_error *err);
 enum rc offline_recover(const char *data, const char *channel, offline_unwrap unwrap, void *ctx,
 			struct offline_report *r, struct core_error *err);
+
+/*
+ * What a configuration directory says to the core, as the server would send it (wire/msg.h, config_req), for an
+ * owner to sign. body is malloc()ed, and may hold a secret; recovery is the public key (DER) that the
+ * configuration names for the recovery keyslot, if any.
+ */
+struct offline_config {
+	uint8_t *body;
+	size_t len;
+	uint8_t recovery[1024];
+	size_t recovery_len;
+};
+enum rc offline_config(const char *conf, struct offline_config *out, struct core_error *err);
 
 /* Which rule decides whether user may do op on key. data may be NULL: then no key exists. */
 enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,

@@ -29,6 +29,12 @@ const char *isolation_protects(const char *isolation)
 	return "keys are kept from nobody: an emulator, without memory encryption, for development";
 }
 
+static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
+{
+	for (; n; n--, p++)
+		outbuf_printf(o, "%02x", *p);
+}
+
 /*
  * Always 200 while the server can answer at all; "status" says whether it can do its work. What the
  * isolation is worth is said in words: nobody should take "process" for hardware protection.
@@ -37,6 +43,7 @@ static void health(struct work *k)
 {
 	struct kms *s = k->w->k;
 	struct wire_status st = { 0 };
+	static const uint8_t no_owner[32];
 	struct audit_state audit;
 	OUTBUF o = { 0 };
 	bool up = core_status(s, &st) == RC_OK, ok;
@@ -49,6 +56,12 @@ static void health(struct work *k)
 	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
 		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
 		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
+	outbuf_str(&o, "\"storeId\":\"");
+	put_hex(&o, st.store_id, sizeof(st.store_id));
+	outbuf_str(&o, "\",\"owner\":\"");
+	if (up && memcmp(st.owner, no_owner, sizeof(no_owner)) != 0)
+		put_hex(&o, st.owner, sizeof(st.owner));
+	outbuf_printf(&o, "\",\"configVersion\":%llu,", (unsigned long long)st.config_version);
 	outbuf_printf(
 		&o,
 		"\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",

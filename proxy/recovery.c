@@ -27,7 +27,7 @@ static enum rc bad_file(struct core_error *err, const char *path, const char *wh
 }
 
 /* The DER between the PEM lines; what it holds is for the core to check. */
-static enum rc read_pem(const char *path, uint8_t *der, size_t room, size_t *len, struct core_error *err)
+enum rc recovery_read_pem(const char *path, uint8_t *der, size_t room, size_t *len, struct core_error *err)
 {
 	static const char begin[] = "-----BEGIN PUBLIC KEY-----", end[] = "-----END PUBLIC KEY-----";
 	char text[PEM_MAX];
@@ -84,7 +84,8 @@ static enum rc make_slot(struct kms *k, const char *path, struct slice der, stru
 	if (!sink_ok(&s) || core_call(l, CALL_SLOT_RECOVERY, slice_of(body, s.need), &n, &e, &ans) != RC_OK)
 		return bad_file(err, path, "the key service did not take it");
 	if (e != E_OK || !cur_str16(&ans.body, UINT16_MAX, &slot))
-		rc = bad_file(err, path, "not a P-384 public key");
+		rc = bad_file(err, path, e == E_OWNER_ONLY ? "not the recovery key that the owner's bundle names" :
+							     "not a P-384 public key");
 	else
 		rc = write_slot(k, slot, der, err);
 	channel_slot_release(l, n);
@@ -98,7 +99,7 @@ enum rc recovery_slot_update(struct kms *k, const char *path, struct core_error 
 	uint8_t der[1024];
 	size_t len;
 	bool same;
-	enum rc rc = read_pem(path, der, sizeof(der), &len, err);
+	enum rc rc = recovery_read_pem(path, der, sizeof(der), &len, err);
 
 	if (rc != RC_OK)
 		return rc;

@@ -359,6 +359,11 @@ static enum rc start_core(struct serve *s, struct core_error *err)
 		rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), err);
 	if (rc == RC_OK)
 		rc = core_open_store(k, true, true, err);
+	if (rc == RC_OK) {
+		pthread_mutex_lock(&k->control);
+		rc = owner_keep(k, err);
+		pthread_mutex_unlock(&k->control);
+	}
 	if (rc == RC_OK)
 		rc = add_recovery_slot(s, err);
 	return rc;
@@ -439,6 +444,8 @@ static void reload_all(struct serve *s)
 	k->conf = conf;
 	pthread_mutex_lock(&k->control);
 	rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
+	if (rc == RC_OK)
+		rc = owner_keep(k, &err);
 	pthread_mutex_unlock(&k->control);
 	if (rc != RC_OK) {
 		k->settings = old_settings;
@@ -555,6 +562,8 @@ static bool restart_service(struct serve *s)
 		rc = core_configure(k, channel_lane(k->channel, CHANNEL_CONTROL), &err);
 	if (rc == RC_OK)
 		rc = core_open_store(k, false, false, &err);
+	if (rc == RC_OK)
+		rc = owner_keep(k, &err);
 	pthread_mutex_unlock(&k->control);
 	__atomic_fetch_add(&k->restarts, 1, __ATOMIC_RELAXED);
 	if (rc == RC_OK) {

@@ -40,14 +40,20 @@
 static const uint8_t magic[8] = { 'S', 'V', 'S', 'M', '-', 'K', 'M', 'S' };
 
 struct store {
-	char path[PATH_MAX];		/* of store.mdb */
+	char path[PATH_MAX];		/* of store.mdb, or of a copy */
 	char dir[PATH_MAX];
+	const char *name;		/* of the file in dir */
 	int dirfd, lockfd;
 	MDB_env *env;
 	MDB_dbi main, records;
 	bool read_only;
+	bool copy;			/* nobody else opens it: no lock file */
 	_Atomic bool broken;
 	uint64_t limit;
+	/* Set: all reading is done in this transaction, by the thread that has the lock. */
+	MDB_txn *snap;
+	struct store_meta snap_meta;
+	pthread_mutex_t snap_lock;
 	/* the one transaction */
 	MDB_txn *txn;
 	pthread_t txn_thread;
@@ -187,13 +193,25 @@ struct call {
 	int rc;
 };
 
+static enum store_guard_hit run_guarded(struct store *s, void (*fn)(void *), struct call *c)
+{
+	enum store_guard_hit hit;
+
+	if (!s->snap)
+		return store_guard_run(fn, c);
+	pthread_mutex_lock(&s->snap_lock);
+	hit = store_guard_run(fn, c);
+	pthread_mutex_unlock(&s->snap_lock);
+	return hit;
+}
+
 static int guarded(struct store *s, void (*fn)(void *), struct call *c)
 {
 	if (s->broken)
 		return BROKEN_CORRUPT;
 	c->s = s;
 	c->rc = 0;
-	switch (store_guard_run(fn, c)) {
+	switch (run_guarded(s, fn, c)) {
 	case STORE_GUARD_NONE:
 		return c->rc;
 	case STORE_GUARD_BUS:
@@ -253,9 +271,20 @@ static void do_abort(void *arg)
 {
 	struct call *c = arg;
 
-	if (c->cur)
-		mdb_cursor_close(c->cur);
 	mdb_txn_abort(c->txn);
+}
+
+/* For what only reads: the snapshot's transaction, which stays, or a new one. */
+static int begin_read(struct call *c)
+{
+	c->txn = c->s->snap;
+	return c->txn ? 0 : mdb_txn_begin(c->s->env, NULL, MDB_RDONLY, &c->txn);
+}
+
+static void end_read(struct call *c)
+{
+	if (c->txn != c->s->snap)
+		mdb_txn_abort(c->txn);
 }
 
 static void do_commit(void *arg)
@@ -287,7 +316,7 @@ static void do_get(void *arg)
 
 	c->out->found = false;
 	c->out->len = 0;
-	c->rc = mdb_txn_begin(c->s->env, NULL, MDB_RDONLY, &c->txn);
+	c->rc = begin_read(c);
 	if (c->rc)
 		return;
 	c->rc = mdb_get(c->txn, c->dbi, &c->key, &c->val);
@@ -295,19 +324,27 @@ static void do_get(void *arg)
 		c->rc = 0;
 	else if (c->rc == 0)
 		c->rc = buf_set(c->out, c->val.mv_data, c->val.mv_size);
-	mdb_txn_abort(c->txn);
+	end_read(c);
 }
 
 static void do_cursor_open(void *arg)
 {
 	struct call *c = arg;
 
-	c->rc = mdb_txn_begin(c->s->env, NULL, MDB_RDONLY, &c->txn);
+	c->rc = begin_read(c);
 	if (c->rc)
 		return;
 	c->rc = mdb_cursor_open(c->txn, c->dbi, &c->cur);
 	if (c->rc)
-		mdb_txn_abort(c->txn);
+		end_read(c);
+}
+
+static void do_cursor_close(void *arg)
+{
+	struct call *c = arg;
+
+	mdb_cursor_close(c->cur);
+	end_read(c);
 }
 
 static MDB_val val_of(const void *p, size_t len)
@@ -414,7 +451,7 @@ static void do_stat(void *arg)
 	MDB_stat st;
 	MDB_envinfo info;
 
-	c->rc = mdb_txn_begin(c->s->env, NULL, MDB_RDONLY, &c->txn);
+	c->rc = begin_read(c);
 	if (c->rc)
 		return;
 	c->rc = mdb_stat(c->txn, c->s->records, &st);
@@ -426,7 +463,7 @@ static void do_stat(void *arg)
 		out->limit_bytes = info.me_mapsize;
 		out->txn = mdb_txn_id(c->txn);
 	}
-	mdb_txn_abort(c->txn);
+	end_read(c);
 }
 
 enum rc store_stat(struct store *s, struct store_stat *out, struct store_error *err)
@@ -440,7 +477,7 @@ enum rc store_stat(struct store *s, struct store_stat *out, struct store_error *
 	rc = guarded(s, do_stat, &c);
 	if (rc)
 		return fail_call(s, err, rc);
-	if (fstatat(s->dirfd, FILE_NAME, &st, 0) != 0 || fstatvfs(s->dirfd, &vfs) != 0)
+	if (fstatat(s->dirfd, s->name, &st, 0) != 0 || fstatvfs(s->dirfd, &vfs) != 0)
 		return fail_code(err, s->path, NULL, errno);
 	out->file_bytes = (uint64_t)st.st_size;
 	out->disk_free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
@@ -530,7 +567,7 @@ void store_cursor_close(struct store_cursor *cur)
 	if (!cur)
 		return;
 	c = (struct call){ .txn = cur->txn, .cur = cur->cur };
-	(void)guarded(cur->s, do_abort, &c);
+	(void)guarded(cur->s, do_cursor_close, &c);
 	free(cur);
 }
 
@@ -659,36 +696,61 @@ static enum rc check_tree(const char *path, struct check *k, struct store_error 
 	return k->why == STORE_FINE ? fine(err) : fail_check(err, path, k);
 }
 
-static enum rc check_now(struct store *s, bool alone, struct store_check_stat *out, struct store_error *err)
+static int open_file(const struct store *s, int more)
+{
+	return openat(s->dirfd, s->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | more);
+}
+
+/* Of the commit that the snapshot holds; its meta page may be gone, its pages are not. */
+static enum rc check_snapshot(struct store *s, struct check *k, struct store_error *err)
+{
+	k->meta = s->snap_meta;
+	return check_tree(s->path, k, err);
+}
+
+/* Of the last commit. *keep (may be NULL) becomes the transaction that holds it, when all is well. */
+static enum rc check_last(struct store *s, struct check *k, MDB_txn **keep, struct store_error *err)
 {
 	struct call c = { .flags = MDB_RDONLY };
-	struct check k = { .alone = alone };
 	enum rc rc = RC_BUSY;
-	int tries, code = 0;
+	int tries, code;
 
-	k.fd = openat(s->dirfd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (k.fd < 0)
-		return fail_code(err, s->path, NULL, errno);
 	/* Two commits between begin and the look at the meta pages hide our state: take a newer one. */
 	for (tries = 0; tries < 1000 && rc == RC_BUSY; tries++) {
 		uint64_t txn;
 
 		code = guarded(s, do_begin, &c);
 		if (code)
-			break;
+			return fail_call(s, err, code);
 		txn = mdb_txn_id(c.txn);
-		rc = check_pick(&k, &txn);
+		rc = check_pick(k, &txn);
 		if (rc == RC_OK)
-			rc = check_tree(s->path, &k, err);
+			rc = check_tree(s->path, k, err);
 		else if (rc != RC_BUSY)
-			rc = fail_check(err, s->path, &k);
-		(void)guarded(s, do_abort, &c);
+			rc = fail_check(err, s->path, k);
+		if (rc == RC_OK && keep)
+			*keep = c.txn;
+		else
+			(void)guarded(s, do_abort, &c);
 	}
-	close(k.fd);
-	if (code)
-		return fail_call(s, err, code);
 	if (rc == RC_BUSY)
 		return fail(err, s->path, STORE_IN_USE, "it changes too fast to be checked", 0);
+	return rc;
+}
+
+static enum rc check_now(struct store *s, bool alone, MDB_txn **keep, struct store_check_stat *out,
+			 struct store_error *err)
+{
+	struct check k = { .alone = alone };
+	enum rc rc;
+
+	k.fd = open_file(s, 0);
+	if (k.fd < 0)
+		return fail_code(err, s->path, NULL, errno);
+	rc = s->snap ? check_snapshot(s, &k, err) : check_last(s, &k, keep, err);
+	close(k.fd);
+	if (rc == RC_OK && keep)
+		s->snap_meta = k.meta;
 	if (rc == RC_OK && out)
 		*out = k.stat;
 	return rc;
@@ -696,7 +758,7 @@ static enum rc check_now(struct store *s, bool alone, struct store_check_stat *o
 
 enum rc store_check(struct store *s, struct store_check_stat *out, struct store_error *err)
 {
-	return check_now(s, false, out, err);
+	return check_now(s, false, NULL, out, err);
 }
 
 /* ---- opening ---- */
@@ -892,14 +954,14 @@ static enum rc check_before(struct store *s, struct store_error *err)
 	enum rc rc = RC_BUSY;
 	int tries;
 
-	k.fd = openat(s->dirfd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	k.fd = open_file(s, O_NONBLOCK);
 	if (k.fd < 0 && errno == ENOENT)
 		return fail(err, s->path, STORE_ABSENT, NULL, 0);
 	if (k.fd < 0 || fstat(k.fd, &st) != 0) {
 		rc = fail_code(err, s->path, "the file cannot be opened", errno);
 	} else if (!S_ISREG(st.st_mode)) {
 		rc = fail(err, s->path, STORE_NOT_A_STORE, "this is not a regular file", 0);
-	} else if (!private_to_us(&st)) {
+	} else if (!s->copy && !private_to_us(&st)) {
 		rc = fail(err, s->path, STORE_PERMISSIONS, NULL, 0);
 	} else {
 		for (tries = 0; tries < 1000 && rc == RC_BUSY; tries++)
@@ -922,28 +984,29 @@ static void do_open(void *arg)
 {
 	struct call *c = arg;
 	struct store *s = c->s;
+	unsigned flags = (s->read_only ? MDB_RDONLY : 0) | (s->copy ? MDB_NOLOCK : 0);
 
-	c->rc = mdb_env_open(s->env, s->path, MDB_NOSUBDIR | MDB_NOTLS | (s->read_only ? MDB_RDONLY : 0), 0600);
+	c->rc = mdb_env_open(s->env, s->path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0600);
 	if (c->rc == 0)
 		c->rc = mdb_reader_check(s->env, &(int){ 0 });
 }
 
-/* Handles stay valid once the transaction that opened them has been committed. */
+/* Handles stay valid once the transaction that opened them has been committed; a snapshot's with it. */
 static void do_open_trees(void *arg)
 {
 	struct call *c = arg;
 	struct store *s = c->s;
 
-	c->rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &c->txn);
+	c->rc = begin_read(c);
 	if (c->rc)
 		return;
 	c->rc = mdb_dbi_open(c->txn, NULL, 0, &s->main);
 	if (c->rc == 0)
 		c->rc = mdb_dbi_open(c->txn, STORE_RECORDS_DB, 0, &s->records);
-	if (c->rc == 0)
+	if (c->rc == 0 && !s->snap)
 		c->rc = mdb_txn_commit(c->txn);
 	else
-		mdb_txn_abort(c->txn);
+		end_read(c);
 }
 
 static enum rc open_env(struct store *s, struct store_error *err)
@@ -986,54 +1049,56 @@ static enum rc check_marker(struct store *s, struct store_error *err)
 	return rc;
 }
 
-static enum rc open_in(struct store *s, const struct store_options *opt, struct store_error *err)
+/* The file named by dirfd and name, which need not exist yet when opt->create. */
+static enum rc open_file_in(struct store *s, const struct store_options *opt, struct store_error *err)
 {
 	struct store_check_stat stat;
 	struct call c = { 0 };
-	enum rc rc = open_dir(s->dir, opt->create, &s->dirfd, err);
+	MDB_txn *snap = NULL;
+	enum rc rc = check_before(s, err);
 	int code;
 
-	if (rc == RC_OK && !s->read_only)
-		rc = take_lock(s, err);
-	if (rc == RC_OK && opt->create && faccessat(s->dirfd, FILE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-		rc = make_store(s, err);
-	if (rc == RC_OK)
-		rc = check_before(s, err);
 	if (rc == RC_OK)
 		rc = open_env(s, err);
 	if (rc == RC_OK)
-		rc = check_now(s, !s->read_only, &stat, err);
+		rc = check_now(s, !s->read_only, opt->snapshot ? &snap : NULL, &stat, err);
 	if (rc != RC_OK)
 		return rc;
+	s->snap = snap;
 	s->page_bytes = (uint32_t)stat.page_bytes;
 	code = guarded(s, do_open_trees, &c);
 	return code ? fail_call(s, err, code) : check_marker(s, err);
 }
 
-enum rc store_open(const char *dir, const struct store_options *opt, struct store **out, struct store_error *err)
+static enum rc open_in(struct store *s, const struct store_options *opt, struct store_error *err)
+{
+	enum rc rc = open_dir(s->dir, opt->create, &s->dirfd, err);
+
+	if (rc == RC_OK && !s->read_only)
+		rc = take_lock(s, err);
+	if (rc == RC_OK && opt->create && faccessat(s->dirfd, FILE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		rc = make_store(s, err);
+	return rc == RC_OK ? open_file_in(s, opt, err) : rc;
+}
+
+static struct store *store_new(const struct store_options *opt)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	enum rc rc;
 
-	*out = NULL;
 	if (!s)
-		return fail(err, dir, STORE_MEMORY, NULL, 0);
+		return NULL;
 	store_guard_install();
+	pthread_mutex_init(&s->snap_lock, NULL);
 	s->dirfd = -1;
 	s->lockfd = -1;
 	s->read_only = opt->read_only;
 	s->limit = opt->limit ? opt->limit : STORE_DEFAULT_LIMIT;
-	if (opt->read_only && opt->create)
-		rc = fail(err, dir, STORE_BAD_CALL, "a store cannot be made by a reader", 0);
-	else if (s->limit < MIN_LIMIT || s->limit > 1ull << 46)
-		rc = fail(err, dir, STORE_BAD_CALL, "the size limit is below 1 MiB or above 64 TiB", 0);
-	else
-		rc = path_set(s->dir, dir, NULL, err);
-	s->limit &= ~4095ull;
-	if (rc == RC_OK)
-		rc = path_set(s->path, dir, FILE_NAME, err);
-	if (rc == RC_OK)
-		rc = open_in(s, opt, err);
+	return s;
+}
+
+/* What store_open() and store_open_copy() end with. */
+static enum rc opened(struct store *s, enum rc rc, struct store **out, struct store_error *err)
+{
 	if (rc != RC_OK) {
 		store_close(s);
 		return rc;
@@ -1042,11 +1107,69 @@ enum rc store_open(const char *dir, const struct store_options *opt, struct stor
 	return fine(err);
 }
 
+enum rc store_open(const char *dir, const struct store_options *opt, struct store **out, struct store_error *err)
+{
+	struct store *s = store_new(opt);
+	enum rc rc;
+
+	*out = NULL;
+	if (!s)
+		return fail(err, dir, STORE_MEMORY, NULL, 0);
+	if (opt->read_only && opt->create)
+		rc = fail(err, dir, STORE_BAD_CALL, "a store cannot be made by a reader", 0);
+	else if (opt->snapshot && !opt->read_only)
+		rc = fail(err, dir, STORE_BAD_CALL, "a writer cannot work on a snapshot", 0);
+	else if (s->limit < MIN_LIMIT || s->limit > 1ull << 46)
+		rc = fail(err, dir, STORE_BAD_CALL, "the size limit is below 1 MiB or above 64 TiB", 0);
+	else
+		rc = path_set(s->dir, dir, NULL, err);
+	s->limit &= ~4095ull;
+	if (rc == RC_OK)
+		rc = path_set(s->path, dir, FILE_NAME, err);
+	s->name = FILE_NAME;
+	if (rc == RC_OK)
+		rc = open_in(s, opt, err);
+	return opened(s, rc, out, err);
+}
+
+enum rc store_open_copy(const char *file, struct store **out, struct store_error *err)
+{
+	const struct store_options opt = { .read_only = true };
+	struct store *s = store_new(&opt);
+	const char *slash;
+	enum rc rc;
+
+	*out = NULL;
+	if (!s)
+		return fail(err, file, STORE_MEMORY, NULL, 0);
+	s->copy = true;
+	rc = path_set(s->path, file, NULL, err);
+	slash = strrchr(s->path, '/');
+	s->name = slash ? slash + 1 : s->path;
+	if (rc == RC_OK) {	/* no longer than the path */
+		memcpy(s->dir, slash ? s->path : "./", slash ? (size_t)(s->name - s->path) : 2);
+		s->dirfd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = s->dirfd < 0 ? fail_code(err, file, "its directory cannot be opened", errno) :
+			open_file_in(s, &opt, err);
+	}
+	return opened(s, rc, out, err);
+}
+
+static void close_snapshot(struct store *s)
+{
+	struct call c = { .txn = s->snap };
+
+	s->snap = NULL;
+	if (c.txn)
+		(void)guarded(s, do_abort, &c);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)
 		return;
 	store_txn_abort(s);
+	close_snapshot(s);
 	/* Broken: locks inside LMDB may be held for ever, so nobody is let in before this process ends. */
 	if (s->broken)
 		return;
@@ -1056,6 +1179,7 @@ void store_close(struct store *s)
 		close(s->lockfd);
 	if (s->dirfd >= 0)
 		close(s->dirfd);
+	pthread_mutex_destroy(&s->snap_lock);
 	free(s);
 }
 
@@ -1335,8 +1459,11 @@ static int copy(struct store *s, int fd, unsigned flags)
 
 enum rc store_backup_fd(struct store *s, int fd, struct store_error *err)
 {
-	int code = copy(s, fd, MDB_CP_COMPACT);
+	int code;
 
+	if (s->snap)
+		return fail(err, s->path, STORE_BAD_CALL, "a snapshot cannot be copied", 0);
+	code = copy(s, fd, MDB_CP_COMPACT);
 	if (!code)
 		return fine(err);
 	if (s->broken || code == MDB_INCOMPATIBLE)

@@ -58,6 +58,13 @@ struct store_error {
 struct store_options {
 	bool create;		/* make directory and store when absent */
 	bool read_only;		/* take no writer lock; works beside a running writer */
+	/*
+	 * With read_only: everything is read from one commit, the last one at the time of opening, until the
+	 * store is closed, however much is committed meanwhile. Close it soon: no page that is freed
+	 * meanwhile is used again, so the file grows with every commit until then. One read at a time:
+	 * threads wait for one another.
+	 */
+	bool snapshot;
 	uint64_t limit;		/* bytes the file may grow to; 0: STORE_DEFAULT_LIMIT */
 };
 
@@ -101,6 +108,11 @@ struct store_cursor;
  */
 enum rc store_open(const char *dir, const struct store_options *opt, struct store **out,
 		   struct store_error *err);
+/*
+ * Opens a single file, for reading: a copy made by store_backup_fd(), under any name, that nobody
+ * writes to. It is checked like a store, but may have any owner and mode, and nothing is put beside it.
+ */
+enum rc store_open_copy(const char *file, struct store **out, struct store_error *err);
 /* An open transaction is aborted. Close every cursor first. NULL is fine. */
 void store_close(struct store *s);
 
@@ -112,8 +124,9 @@ enum rc store_keyslot_get(struct store *s, uint8_t slot, struct store_buf *out, 
 enum rc store_item_get(struct store *s, struct slice name, struct store_buf *out, struct store_error *err);
 /* slots[i] is true when keyslot i is there. */
 enum rc store_keyslot_list(struct store *s, bool slots[256], struct store_error *err);
+/* Of a snapshot: its records and its commit, but the file as it is now. */
 enum rc store_stat(struct store *s, struct store_stat *out, struct store_error *err);
-/* Reads every page of the last commit again; the writer may go on meanwhile. */
+/* Reads every page of the last commit (of a snapshot: of its commit) again; the writer may go on meanwhile. */
 enum rc store_check(struct store *s, struct store_check_stat *out, struct store_error *err);
 
 /*
@@ -158,7 +171,7 @@ enum rc store_keyslot_put(struct store *s, uint8_t slot, struct slice value, str
 /*
  * A compact copy of the last commit, while the store goes on. To a descriptor (a pipe will do), or
  * as a new store in `dir`, which is created and must not hold one: that copy is checked and synced
- * before it gets its name.
+ * before it gets its name. Not of a snapshot (STORE_BAD_CALL): the copy would be of a later commit.
  */
 enum rc store_backup_fd(struct store *s, int fd, struct store_error *err);
 enum rc store_backup_dir(struct store *s, const char *dir, struct store_error *err);

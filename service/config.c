@@ -319,6 +319,28 @@ static enum rc v_memory(struct parse *p, struct slice v)
 	return number(v, UINT64_MAX, &p->c->memory_max) ? RC_OK : bad(p, "must be a number of bytes");
 }
 
+/* Only looked at in configuration that an owner signed: which recovery key may open the store. */
+static enum rc v_recovery(struct parse *p, struct slice v)
+{
+	size_t i;
+
+	v = trim(v);
+	if (v.len == 0)
+		return RC_OK;
+	if (v.len != 2 * sizeof(p->c->recovery))
+		return bad(p, "must be a SHA-256 in 64 hexadecimal digits");
+	for (i = 0; i < v.len; i++) {
+		static const char digits[] = "0123456789abcdef";
+		const char *d = memchr(digits, v.p[i], 16);
+
+		if (!d)
+			return bad(p, "must be a SHA-256 in 64 hexadecimal digits, lower case");
+		p->c->recovery[i / 2] = (uint8_t)(p->c->recovery[i / 2] << 4 | (d - digits));
+	}
+	p->c->has_recovery = true;
+	return RC_OK;
+}
+
 static int user_find(const void *a, const void *b)
 {
 	return slice_cmp(((const struct user_groups *)a)->user, ((const struct user_groups *)b)->user);
@@ -396,6 +418,7 @@ static const struct {
 	{ "hadoop.user.group.static.mapping.overrides", v_mapping },
 	{ "svsm.kms.groups.os", v_groups_os },
 	{ "svsm.kms.core.memory.max", v_memory },
+	{ "svsm.kms.recovery.public-key-sha256", v_recovery },
 	{ "svsm.secret.signature", v_secret },
 };
 

@@ -57,6 +57,8 @@ struct config {
 	uint64_t validity_ms, inactive_ms;	/* inactive_ms 0: off */
 	bool has_secret;
 	struct slice secret;		/* signs tokens instead of a random one */
+	bool has_recovery;
+	uint8_t recovery[CRYPTO_HASH_LEN];	/* SHA-256 of the recovery public key that the owner permits */
 	uint64_t memory_max;		/* bytes of keys; 0: no limit of its own */
 	struct arena *arena;		/* owns everything above */
 };

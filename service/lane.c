@@ -45,6 +45,8 @@ unsigned lane_sweep(struct lane *l)
 	svc_time(l->svc, REQ_CTL(l)->now_ms);
 	for (i = 0; i < n; i++)
 		answer_one(l);
+	if (l->control)
+		svc_evidence(l->svc, &RSP_CTL(l)->evidence);
 	__atomic_store_n(&RSP_CTL(l)->done, l->done, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&REQ_CTL(l)->waiting, __ATOMIC_RELAXED))

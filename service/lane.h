@@ -12,6 +12,7 @@ struct lane {
 	uint8_t *rsp;			/* CALL_AREA_LEN bytes, written by us only */
 	uint32_t done;			/* calls answered; the truth, of which rsp holds a copy */
 	uint32_t spin_us;
+	bool control;			/* shows the evidence */
 };
 
 /* Answers everything submitted so far. Returns how many calls that was. */

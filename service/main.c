@@ -178,6 +178,7 @@ int main(void)
 	for (i = 0; i < b.lanes; i++) {
 		lanes[i] = (struct lane){ .svc = the_service, .req = req + CALL_AREA_LEN * i,
 					  .rsp = rsp + CALL_AREA_LEN * i, .spin_us = b.spin_us,
+					  .control = i + 1 == b.lanes,
 					  .worker = svc_worker_new(the_service) };
 		if (!lanes[i].worker)
 			stop("no memory");

@@ -18,18 +18,17 @@ enum wire_err op_hello(struct op *o)
 	return E_OK;
 }
 
-enum wire_err op_config(struct op *o)
+/* Parses, judges, puts in force. by: who signed it, or NULL. */
+static enum wire_err configure(struct op *o, const struct wire_config_req *m, const struct signed_by *by)
 {
 	struct svc *s = o->s;
-	struct wire_config_req m;
 	struct config *made, *old;
 	struct slice bad;
 	const char *why;
+	enum wire_err e;
 	enum rc rc;
 
-	if (wire_config_req_get(o->in, &m) != RC_OK)
-		return E_BAD_MESSAGE;
-	rc = config_parse(&m, &made, &bad, &why);
+	rc = config_parse(m, &made, &bad, &why);
 	if (rc == RC_BAD_INPUT) {
 		char text[512];
 		struct sink t = sink_of(text, sizeof(text));
@@ -42,16 +41,48 @@ enum wire_err op_config(struct op *o)
 	}
 	if (rc != RC_OK)
 		return E_NO_MEMORY;
-	if (signer_configure(o->w, &s->signer, made, o->now) != RC_OK) {
-		config_free(made);
-		return E_RANDOM;
-	}
+	old = made;
 	pthread_rwlock_wrlock(&s->lock);
-	old = s->config;
-	s->config = made;
+	e = owner_judge(o, by);
+	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
+		e = E_RANDOM;
+	if (e == E_OK) {
+		old = s->config;
+		s->config = made;
+		owner_take(s, by);
+	}
 	pthread_rwlock_unlock(&s->lock);
 	config_free(old);
-	return E_OK;
+	return e;
+}
+
+enum wire_err op_config(struct op *o)
+{
+	struct wire_config_req m;
+
+	if (wire_config_req_get(o->in, &m) != RC_OK)
+		return E_BAD_MESSAGE;
+	return configure(o, &m, NULL);
+}
+
+enum wire_err op_config_signed(struct op *o)
+{
+	struct wire_signed_req m;
+	struct signed_by by = { 0 };
+	enum rc rc;
+
+	if (wire_signed_req_get(o->in, &m) != RC_OK)
+		return E_BAD_MESSAGE;
+	rc = crypto_verify(m.public_der, m.text, m.signature);
+	if (rc != RC_OK)
+		return rc == RC_MACHINE ? E_NO_MEMORY : E_OWNER_SIGNATURE;
+	by.by.version = m.version;
+	by.flags = m.flags;
+	memcpy(by.store_id, m.store_id, sizeof(by.store_id));
+	if (crypto_sha256(m.public_der.p, m.public_der.len, by.by.id) != RC_OK ||
+	    crypto_sha256(m.text.p, m.text.len, by.by.hash) != RC_OK)
+		return E_INTERNAL;
+	return configure(o, &m.config, &by);
 }
 
 enum wire_err op_status(struct op *o)
@@ -66,12 +97,17 @@ enum wire_err op_status(struct op *o)
 		.memory = s->keys.bytes,
 		.memory_limit = s->config ? s->config->memory_max : 0,
 		.memory_locked = s->opt.memory_locked,
+		.config = !s->config ? CONFIG_NONE : owner_set(&s->config_by.by) ? CONFIG_SIGNED : CONFIG_UNSIGNED,
+		.config_version = s->config_by.by.version,
 	};
 
 	if (!cur_end(&o->in))
 		return E_BAD_MESSAGE;
 	pthread_mutex_lock(&s->txn.lock);
 	st.pending = s->txn.pending;
+	memcpy(st.owner, s->txn.owner.id, sizeof(st.owner));
+	st.owner_unsealed = s->store.state == STORE_READY &&
+			    memcmp(&s->txn.owner, &s->store.head.owner, sizeof(s->txn.owner)) != 0;
 	pthread_mutex_unlock(&s->txn.lock);
 	st.random_ok = crypto_random_get(o->w->crypto, &o->w->random, &probe, 1) == RC_OK;
 	memcpy(st.store_id, s->store.id, sizeof(st.store_id));
@@ -124,6 +160,7 @@ enum wire_err op_store_create(struct op *o)
 		return E_RANDOM;
 	}
 	st->state = STORE_READY;
+	owner_at_ready(o);
 	sink_str16(&o->out, slice_of(slot, sizeof(slot)));
 	sink_str16(&o->out, slice_of(head, sizeof(head)));
 	return E_OK;
@@ -150,6 +187,7 @@ static enum wire_err open_head(struct op *o, const struct wire_open_req *m)
 		return E_NO_MEMORY;
 	o->s->txn.next_version = st->head.next_version;
 	o->s->txn.last_epoch = st->head.epoch;
+	o->s->txn.owner = st->head.owner;
 	clock_told(&o->s->clock, st->head.time_ms);
 	st->load_count = 0;
 	memset(&st->load_sum, 0, sizeof(st->load_sum));
@@ -346,10 +384,22 @@ enum wire_err op_store_ready(struct op *o)
 		return E_SET;
 	}
 	st->state = STORE_READY;
+	owner_at_ready(o);
 	return E_OK;
 }
 
 /* ---- recovery ---- */
+
+/* Whoever holds the recovery key can open the store: with an owner, only the key that the owner named. */
+static bool recovery_key_allowed(struct op *o, struct slice der)
+{
+	uint8_t hash[CRYPTO_HASH_LEN];
+
+	if (!owner_set(&o->s->txn.owner))
+		return true;
+	return o->cfg && o->cfg->has_recovery && crypto_sha256(der.p, der.len, hash) == RC_OK &&
+	       ct_equal(hash, o->cfg->recovery, sizeof(hash));
+}
 
 /* Body: slot:str16, to be stored beside the platform's. */
 enum wire_err op_slot_recovery(struct op *o)
@@ -359,6 +409,8 @@ enum wire_err op_slot_recovery(struct op *o)
 
 	if (wire_blob_req_get(o->in, &der) != RC_OK)
 		return E_BAD_MESSAGE;
+	if (!recovery_key_allowed(o, der))
+		return E_OWNER_ONLY;
 	if (seal_slot_recovery(o->w, &o->s->store, der, slot) != RC_OK)
 		return E_RECOVERY_KEY;
 	sink_str16(&o->out, slice_of(slot, sizeof(slot)));

@@ -178,7 +178,7 @@ struct head_aad {
 };
 ABI_SIZE(struct head_aad, 32);
 
-#define HEAD_PLAIN (8 * 3 + 32)
+#define HEAD_PLAIN (8 * 4 + 32 * 3)
 
 enum rc seal_head(struct svc_worker *w, const struct store *st, const struct head *h, uint8_t out[SEAL_HEAD_LEN])
 {
@@ -193,6 +193,9 @@ enum rc seal_head(struct svc_worker *w, const struct store *st, const struct hea
 	sink_le64(&p, h->next_version);
 	sink_le64(&p, h->time_ms);
 	sink_put(&p, h->sum.v, sizeof(h->sum.v));
+	sink_put(&p, h->owner.id, sizeof(h->owner.id));
+	sink_le64(&p, h->owner.version);
+	sink_put(&p, h->owner.hash, sizeof(h->owner.hash));
 	sink_le64(&s, FORMAT);
 	sink_le64(&s, h->epoch);
 	salt = sink_room(&s, SEAL_SALT);
@@ -232,7 +235,8 @@ enum rc seal_head_open(struct svc_worker *w, const struct store *st, struct slic
 		return rc;
 	p = cur_of(plain, sizeof(plain));
 	if (!cur_le64(&p, &h.count) || !cur_le64(&p, &h.next_version) || !cur_le64(&p, &h.time_ms) ||
-	    !cur_copy(&p, h.sum.v, sizeof(h.sum.v)) || !cur_end(&p))
+	    !cur_copy(&p, h.sum.v, sizeof(h.sum.v)) || !cur_copy(&p, h.owner.id, sizeof(h.owner.id)) ||
+	    !cur_le64(&p, &h.owner.version) || !cur_copy(&p, h.owner.hash, sizeof(h.owner.hash)) || !cur_end(&p))
 		return RC_BAD_INPUT;
 	*out = h;
 	return RC_OK;

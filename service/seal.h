@@ -6,7 +6,7 @@
  *             AES-256-GCM; key = HMAC(record key, salt); associated data = store id, record id,
  *             format, kind, version. A key is derived for one record and never used again.
  *   head   := format:u8 zero[7] epoch:u64 salt[24] tag[16] ct;  plaintext:
- *             count:u64 next_version:u64 time_ms:u64 sum[32]
+ *             count:u64 next_version:u64 time_ms:u64 sum[32] owner[32] config_version:u64 config_hash[32]
  *   slot   := format:u8 type:u8 zero:u16 store_id[16] body
  *             platform: salt[24] tag[16] ct[32];  recovery: crypto_wrap() blob
  *
@@ -22,7 +22,7 @@
 
 #define SEAL_SALT 24
 #define SEAL_RECORD_OVERHEAD (1 + 1 + 2 + 8 + SEAL_SALT + CRYPTO_TAG_LEN)
-#define SEAL_HEAD_LEN (8 + 8 + SEAL_SALT + CRYPTO_TAG_LEN + 8 * 3 + 32)
+#define SEAL_HEAD_LEN (8 + 8 + SEAL_SALT + CRYPTO_TAG_LEN + 8 * 4 + 32 * 3)
 #define SEAL_SLOT_PLATFORM_LEN (4 + 16 + SEAL_SALT + CRYPTO_TAG_LEN + 32)
 #define SEAL_SLOT_RECOVERY_LEN (4 + 16 + CRYPTO_WRAP_LEN)
 
@@ -34,9 +34,17 @@ struct set_sum {
 void set_add(struct set_sum *a, const struct set_sum *b);
 void set_sub(struct set_sum *a, const struct set_sum *b);
 
+/* Who may configure this store, and the last of their configurations that it has seen; see owner.h. */
+struct owner {
+	uint8_t id[32];		/* SHA-256 of the public key; zeros: no owner */
+	uint64_t version;
+	uint8_t hash[32];	/* of the signed text of that version */
+};
+
 struct head {
 	uint64_t epoch, count, next_version, time_ms;
 	struct set_sum sum;
+	struct owner owner;
 };
 
 struct store {

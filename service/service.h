@@ -36,6 +36,9 @@ void svc_free(struct svc *s);
 struct svc_worker *svc_worker_new(struct svc *s);
 void svc_worker_free(struct svc_worker *w);
 
+/* What the service says of itself to those who attest it. */
+void svc_evidence(struct svc *s, struct call_evidence *out);
+
 /* Wall time as the other side tells it, ms; see clock.h for what a lie can do. Once per crossing. */
 void svc_time(struct svc *s, uint64_t wall_ms);
 

@@ -15,6 +15,7 @@
 #include "service/clock.h"
 #include "service/config.h"
 #include "service/keys.h"
+#include "service/owner.h"
 #include "service/seal.h"
 #include "service/service.h"
 #include "service/txn.h"
@@ -23,6 +24,7 @@ struct svc {
 	struct svc_options opt;
 	pthread_rwlock_t lock;
 	struct config *config;		/* NULL before the first CONFIG */
+	struct signed_by config_by;
 	struct keys keys;
 	struct store store;
 	struct txn txn;
@@ -86,6 +88,7 @@ enum wire_err op_reencrypt(struct op *o);
 enum wire_err op_reencrypt_batch(struct op *o);
 enum wire_err op_hello(struct op *o);
 enum wire_err op_config(struct op *o);
+enum wire_err op_config_signed(struct op *o);
 enum wire_err op_status(struct op *o);
 enum wire_err op_store_create(struct op *o);
 enum wire_err op_store_open(struct op *o);

@@ -27,6 +27,7 @@ static const struct call_row calls[] = {
 	[CALL_SLOT_RECOVERY] = { op_slot_recovery, LOCK_READ, false, true },
 	[CALL_RECOVER_BEGIN] = { op_recover_begin, LOCK_WRITE, false, false },
 	[CALL_RECOVER_FINISH] = { op_recover_finish, LOCK_WRITE, false, false },
+	[CALL_CONFIG_SIGNED] = { op_config_signed, LOCK_NONE, false, false },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
 	[CALL_CREATE] = { op_create, LOCK_READ, true, true },

@@ -34,6 +34,7 @@ void txn_reset(struct txn *t)
 	t->pending = 0;
 	t->bytes = 0;
 	t->prepared = false;
+	memset(&t->owner, 0, sizeof(t->owner));
 }
 
 /* Reserves the key's name for this change, and a version for its record. */
@@ -279,6 +280,7 @@ enum wire_err op_head(struct op *o)
 		t->head.epoch = t->last_epoch + 1;
 		t->head.next_version = t->next_version;
 		t->head.time_ms = o->now;
+		t->head.owner = t->owner;
 		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
 			e = E_RANDOM;
 		epoch = t->head.epoch;

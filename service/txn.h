@@ -36,6 +36,7 @@ struct txn {
 	uint64_t next_ticket, next_version, last_epoch, bytes;
 	bool prepared;
 	struct head head;	/* the one sealed last, when prepared */
+	struct owner owner;	/* for the next head */
 };
 
 struct svc;

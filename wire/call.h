@@ -57,10 +57,25 @@ struct call_req_ctl {		/* first page of the request area */
 	struct call_sub ring[CALL_RING];
 };
 
+/*
+ * What the service says of itself for an attestation report: only the service can write the page, so a
+ * monitor may put it into the manifest that the report is bound to.
+ */
+struct call_evidence {
+	uint8_t owner[32];		/* SHA-256 of the owner's public key; zeros: no owner */
+	uint8_t config_hash[32];	/* SHA-256 of the signed configuration in force; zeros: unsigned or none */
+	uint64_t config_version;
+	uint8_t store_id[16];		/* zeros: no store is open */
+	uint64_t zero;
+};
+#define CALL_EVIDENCE_LEN 96u
+_Static_assert(sizeof(struct call_evidence) == CALL_EVIDENCE_LEN, "evidence");
+
 struct call_rsp_ctl {		/* first page of the response area */
 	uint32_t done;		/* calls answered since the start; futex the proxy sleeps on */
 	uint32_t sleeping;	/* the service sleeps on `tail`; only the service writes this */
-	uint8_t zero[2040];
+	struct call_evidence evidence;	/* in the control lane's page; after each crossing of it */
+	uint8_t zero[2040 - CALL_EVIDENCE_LEN];
 	struct call_cpl ring[CALL_RING];
 };
 

@@ -534,6 +534,33 @@ void wire_config_req_put(struct sink *s, uint32_t count)
 	sink_le32(s, count);
 }
 
+enum rc wire_signed_req_get(struct cursor in, struct wire_signed_req *out)
+{
+	struct wire_signed_req r = { 0 };
+	struct slice magic;
+
+	if (!cur_str16(&in, SIGNED_SIGNATURE_MAX, &r.signature))
+		return RC_BAD_INPUT;
+	r.text = slice_of(in.at, in.left);
+	if (!cur_sub(&in, 8, &magic) || !slice_eq(magic, slice_str(SIGNED_MAGIC)) || !cur_le64(&in, &r.version) ||
+	    !cur_le32(&in, &r.flags) || (r.flags & ~SIGNED_ENROLL) || !cur_copy(&in, r.store_id, sizeof(r.store_id)) ||
+	    !cur_str16(&in, SIGNED_PUBLIC_MAX, &r.public_der) || wire_config_req_get(in, &r.config) != RC_OK)
+		return RC_BAD_INPUT;
+	if (r.version == 0)
+		return RC_BAD_INPUT;
+	*out = r;
+	return RC_OK;
+}
+
+void wire_signed_text_put(struct sink *s, const struct wire_signed_req *m)
+{
+	sink_put(s, SIGNED_MAGIC, 8);
+	sink_le64(s, m->version);
+	sink_le32(s, m->flags);
+	sink_put(s, m->store_id, sizeof(m->store_id));
+	sink_str16(s, m->public_der);
+}
+
 bool wire_slot_next(struct cursor *c, uint8_t *number, struct slice *blob)
 {
 	return cur_u8(c, number) && cur_str16(c, UINT16_MAX, blob);

@@ -46,6 +46,7 @@ enum wire_call {
 	CALL_RECOVER_BEGIN,
 	CALL_RECOVER_FINISH,
 	CALL_ACL_CHECK,
+	CALL_CONFIG_SIGNED,
 	/* on behalf of a user */
 	CALL_AUTH,
 	CALL_CREATE,
@@ -114,6 +115,12 @@ enum wire_err {
 	E_COUNT,		/* num[0] found, num[1] expected */
 	E_SET,			/* right number, but not the records the head was sealed over */
 	E_RECOVERY_KEY,
+	/* owner */
+	E_OWNER_ONLY,		/* the store has an owner: only what the owner signed is taken */
+	E_OWNER_SIGNATURE,	/* the signature does not fit, or the key is none */
+	E_OWNER_OTHER,		/* signed by somebody who is not the owner */
+	E_OWNER_OLD,		/* num[0] version signed, num[1] the least that is taken */
+	E_OWNER_STORE,		/* signed for another store */
 	E_COUNT_
 };
 
@@ -363,6 +370,29 @@ void wire_config_req_put(struct sink *s, uint32_t count);	/* then count properti
 void wire_property_put(struct sink *s, struct slice name, struct slice value);
 MUST_CHECK bool wire_property_next(struct cursor *c, struct slice *name, struct slice *value);
 
+/*
+ * signed_req := signature:str16 signed
+ * signed     := "SVSMCFG1" version:u64 flags:u32 store_id[16] public:str16 config_req
+ * What the owner says to the core: ECDSA P-384 with SHA-384 (DER) over every byte after the signature. The
+ * public key is SubjectPublicKeyInfo DER. The version counts up; store_id may be zeros (any store) unless
+ * SIGNED_ENROLL asks a store without an owner to take this one.
+ */
+#define SIGNED_MAGIC "SVSMCFG1"
+#define SIGNED_ENROLL 1u
+#define SIGNED_SIGNATURE_MAX 128u
+#define SIGNED_PUBLIC_MAX 1024u
+struct wire_signed_req {
+	struct slice signature, text;	/* text: what is signed */
+	uint64_t version;
+	uint32_t flags;
+	uint8_t store_id[16];
+	struct slice public_der;
+	struct wire_config_req config;
+};
+enum rc wire_signed_req_get(struct cursor in, struct wire_signed_req *out);
+/* The signed text, to be followed by a config_req. signature and text of m are not used. */
+void wire_signed_text_put(struct sink *s, const struct wire_signed_req *m);
+
 /* open_req := floor:u64 count:u64 head:str16 slots:u8 (number:u8 blob:str16)[slots]; count: records to come */
 struct wire_open_req {
 	uint64_t floor, count;
@@ -415,10 +445,15 @@ struct wire_status {
 	uint32_t pending;
 	uint32_t random_ok;
 	uint32_t memory_locked;
-	uint32_t zero;
+	uint32_t config;	/* enum wire_config_state */
 	uint8_t store_id[16];
+	uint8_t owner[32];	/* SHA-256 of the owner's public key; zeros: none */
+	uint64_t config_version;	/* of the signed configuration in force, else 0 */
+	uint32_t owner_unsealed;	/* 1: a HEAD and COMMIT are needed to keep owner and version */
+	uint32_t zero;
 };
-ABI_SIZE(struct wire_status, 72);
+ABI_SIZE(struct wire_status, 120);
+enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
 enum wire_store_state { STORE_NONE = 0, STORE_LOADING = 1, STORE_READY = 2, STORE_REFUSED = 3 };
 
 /* A record or blob with a 32-bit length: str32 := len:u32 bytes[len] */

@@ -16,6 +16,8 @@ jmp_buf fake_stop;
 bool fake_stop_armed;
 bool fake_tiny;
 
+#define TINY_END 0x1400u	/* frames */
+
 static struct mon the_mon;
 static struct platform platform_service, psp;
 static unsigned in_platform, in_request;
@@ -266,7 +268,7 @@ static size_t psp_report(const struct snp_report_req *q, struct snp_report_rsp *
 /* Returns the firmware's error. */
 static uint32_t psp_message(const uint8_t *req, uint8_t *rsp)
 {
-	uint8_t page[MON_PAGE];
+	_Alignas(8) uint8_t page[MON_PAGE];
 	struct snp_msg_hdr h;
 	size_t len;
 
@@ -418,7 +420,7 @@ bool fake_guest_may(uint64_t gpa, unsigned right)
 {
 	const struct fake_rmp *r = rmp_of(gpa);
 
-	return r->assigned && r->validated && !r->vmsa && (r->perm[FAKE_VMPL] & right) == right;
+	return r->assigned && r->validated && !(r->vmsa && right != RMP_R) && (r->perm[FAKE_VMPL] & right) == right;
 }
 
 void fake_guest_write(uint64_t gpa, const void *p, size_t len)
@@ -504,7 +506,7 @@ static void lay_out(void)
 		fake_info.kernel.len = 4 * MON_PAGE;
 		fake_info.initrd = (struct launch_range){ 0 };
 		fake_info.memory_end = LAUNCH_MON_BASE + LAUNCH_MON_LEN;
-		fake_map[2].pages = 0xf00 + 0x400;
+		fake_map[2].pages = TINY_END - 0x100;
 		launch(FAKE_BOOT_VMSA, 1);
 	}
 	memcpy(fake.shared + FAKE_ACPI, "RSD PTR and what follows", 24);
@@ -580,9 +582,9 @@ static int rights_of(enum page_state s)
 	case PAGE_LANE_REQ:
 		return RMP_ALL;
 	case PAGE_LANE_RSP:
+	case PAGE_VMSA:
 		return RMP_R;
 	case PAGE_MONITOR:
-	case PAGE_VMSA:
 	case PAGE_LAUNCH:
 		return 0;
 	default:
@@ -637,6 +639,8 @@ void fake_check(struct mon *m)
 	for (i = 0; i < FAKE_TOP / MON_PAGE; i++) {
 		enum page_state s = m->page[i];
 
+		if (fake_tiny && i == TINY_END)	/* to the monitor's memory */
+			i = LAUNCH_MON_BASE / MON_PAGE;
 		check_page(i, s);
 		ca += s == PAGE_CA;
 		vmsa += s == PAGE_VMSA;

@@ -81,7 +81,8 @@ static void scribble(uint64_t at)
 
 static void any_call(struct mon *m)
 {
-	static const uint32_t protocols[] = { SVSM_PROTO_CORE, SVSM_PROTO_CORE, SVSM_PROTO_CORE, SVSM_PROTO_ATTEST, CALL_PROTOCOL, 7 };
+	static const uint32_t protocols[] = { SVSM_PROTO_CORE, SVSM_PROTO_CORE, SVSM_PROTO_CORE, SVSM_PROTO_ATTEST,
+					      CALL_PROTOCOL, 7 };
 	uint32_t protocol = protocols[below(ARRAY_LEN(protocols))];
 	struct mon_regs r = { .rcx = some_page(), .rdx = some_page(), .r8 = below(9), .r9 = 0 };
 	unsigned cpu = below(FAKE_CPUS);

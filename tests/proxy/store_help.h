@@ -123,6 +123,7 @@ static inline int in_child(int (*fn)(void *), void *arg)
 #define OPEN_NEW ((struct store_options){ .create = true })
 #define OPEN_OLD ((struct store_options){ 0 })
 #define OPEN_READ ((struct store_options){ .read_only = true })
+#define OPEN_SNAPSHOT ((struct store_options){ .read_only = true, .snapshot = true })
 
 static inline struct store *must_open(const char *dir, struct store_options opt)
 {

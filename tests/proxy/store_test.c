@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "proxy/store_check.h"
 #include "proxy/store_guard.h"
@@ -257,10 +258,8 @@ static void *load_shard(void *arg)
 	return NULL;
 }
 
-TEST(several_threads_load_all_records_between_them)
+static void load_in_threads(struct store *s, uint64_t want)
 {
-	struct scratch t = scratch_new();
-	struct store *s = must_open(t.store, OPEN_NEW);
 	struct shard sh[4] = { {.s = s, .last = 63},
 			      { .s = s, .first = 64, .last = 127 },
 			      { .s = s, .first = 128, .last = 128 },
@@ -269,7 +268,6 @@ TEST(several_threads_load_all_records_between_them)
 	uint64_t sum = 0;
 	size_t i;
 
-	fill(s, 0, 5000, 300);
 	for (i = 0; i < 4; i++)
 		EXPECT(pthread_create(&th[i], NULL, load_shard, &sh[i]) == 0);
 	for (i = 0; i < 4; i++) {
@@ -277,7 +275,16 @@ TEST(several_threads_load_all_records_between_them)
 		EXPECT(sh[i].good);
 		sum += sh[i].count;
 	}
-	EXPECT(sum == 5000);
+	EXPECT(sum == want);
+}
+
+TEST(several_threads_load_all_records_between_them)
+{
+	struct scratch t = scratch_new();
+	struct store *s = must_open(t.store, OPEN_NEW);
+
+	fill(s, 0, 5000, 300);
+	load_in_threads(s, 5000);
 	store_close(s);
 	scratch_rm(&t);
 }
@@ -479,6 +486,215 @@ TEST(a_reader_beside_a_running_writer_sees_whole_commits)
 	} while (waitpid(pid, &status, WNOHANG) == 0);
 	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	store_close(s);
+	scratch_rm(&t);
+}
+
+/* ---- snapshots ---- */
+
+/* A writer in a process of its own that commits when told, and only then. */
+struct writer {
+	pid_t pid;
+	int fd;
+};
+
+/* The n-th commit: every record that is there is written again, one comes, one goes, head and slots follow. */
+static void writer_commit(struct store *s, uint64_t n)
+{
+	static const uint8_t v[300];
+	struct store_id gone = id_of(n);
+	uint64_t i;
+
+	EXPECT(store_txn_begin(s, NULL) == RC_OK);
+	for (i = n + 1; i <= n + 100; i++)
+		put_n(s, i, v, (size_t)(n % 300));
+	EXPECT(store_txn_del(s, &gone, NULL) == RC_OK);
+	EXPECT(store_txn_put_head(s, slice_of(&n, sizeof(n)), NULL) == RC_OK);
+	EXPECT(store_txn_put_item(s, slice_str("item"), slice_of(&n, sizeof(n)), NULL) == RC_OK);
+	EXPECT(store_txn_put_keyslot(s, (uint8_t)(n % 256), slice_str("slot"), NULL) == RC_OK);
+	EXPECT(store_txn_del_keyslot(s, (uint8_t)((n - 1) % 256), NULL) == RC_OK);
+	EXPECT(store_txn_commit(s, NULL) == RC_OK);
+}
+
+static struct writer writer_start(const char *dir)
+{
+	struct writer w;
+	int pair[2];
+
+	EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	w.fd = pair[0];
+	fflush(NULL);
+	w.pid = fork();
+	if (w.pid == 0) {
+		struct store *s;
+		uint64_t n;
+
+		setenv("CMOCKA_TEST_ABORT", "1", 1);
+		close(pair[0]);
+		s = must_open(dir, OPEN_NEW);
+		for (n = 1;; n++) {
+			writer_commit(s, n);
+			if (write(pair[1], "", 1) != 1 || read(pair[1], &(char){ 0 }, 1) != 1)
+				_exit(0);
+		}
+	}
+	EXPECT(w.pid > 0);
+	close(pair[1]);
+	EXPECT(read(w.fd, &(char){ 0 }, 1) == 1);
+	return w;
+}
+
+static void let_commit(const struct writer *w)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)	/* both meta pages, and pages that were free */
+		if (write(w->fd, "", 1) != 1 || read(w->fd, &(char){ 0 }, 1) != 1)
+			abort();
+}
+
+static void writer_end(const struct writer *w)
+{
+	int status;
+
+	close(w->fd);
+	EXPECT(waitpid(w->pid, &status, 0) == w->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void is_number(const struct store_buf *b, uint64_t n)
+{
+	EXPECT(b->found && b->len == sizeof(n) && memcmp(b->p, &n, sizeof(n)) == 0);
+}
+
+/* All that can be read, with commits before each read: it is as commit n left it. */
+static void is_at(struct store *s, const struct writer *w, uint64_t n)
+{
+	struct store_cursor *c;
+	struct store_check_stat check;
+	struct store_buf b = { 0 };
+	struct store_stat stat;
+	struct store_id id = id_of(n), at;
+	uint64_t count = 0;
+	bool slots[256];
+	unsigned i;
+
+	let_commit(w);
+	EXPECT(store_stat(s, &stat, NULL) == RC_OK && stat.records == 100);
+	let_commit(w);
+	EXPECT(head_of(s) == n);
+	let_commit(w);
+	EXPECT(store_item_get(s, slice_str("item"), &b, NULL) == RC_OK);
+	is_number(&b, n);
+	let_commit(w);
+	EXPECT(store_keyslot_list(s, slots, NULL) == RC_OK);
+	for (i = 0; i < 256; i++)
+		EXPECT(slots[i] == (i == n % 256));
+	let_commit(w);
+	EXPECT(store_get(s, &id, &b, NULL) == RC_OK && !b.found);
+	id = id_of(n + 1);
+	EXPECT(store_get(s, &id, &b, NULL) == RC_OK && b.found && b.len == n % 300);
+	EXPECT(store_cursor_open(s, 0, 255, NULL, &c, NULL) == RC_OK);
+	do {
+		if (count % 16 == 0)
+			let_commit(w);
+		EXPECT(store_cursor_next(c, &at, &b, NULL) == RC_OK);
+		count += b.found;
+		EXPECT(!b.found || b.len == n % 300);
+	} while (b.found);
+	store_cursor_close(c);
+	EXPECT(count == 100);
+	let_commit(w);
+	EXPECT(store_check(s, &check, NULL) == RC_OK);
+	EXPECT(check.records == 100 && check.txn == stat.txn);
+	store_buf_free(&b);
+}
+
+TEST(a_snapshot_stays_as_it_is_whatever_is_committed_between_any_two_reads)
+{
+	struct scratch t = scratch_new();
+	struct writer w = writer_start(t.store);
+	struct store *s;
+	uint64_t n, last = 0;
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		let_commit(&w);
+		s = must_open(t.store, OPEN_SNAPSHOT);
+		n = head_of(s);
+		EXPECT(n > last);
+		is_at(s, &w, n);
+		is_at(s, &w, n);
+		store_close(s);
+		last = n;
+	}
+	writer_end(&w);
+	store_close(must_open(t.store, OPEN_OLD));
+	scratch_rm(&t);
+}
+
+TEST(several_threads_load_one_snapshot_between_them)
+{
+	struct scratch t = scratch_new();
+	struct store *s = must_open(t.store, OPEN_NEW);
+
+	fill(s, 0, 5000, 300);
+	store_close(s);
+	s = must_open(t.store, OPEN_SNAPSHOT);
+	load_in_threads(s, 5000);
+	EXPECT(count_all(s) == 5000);
+	store_close(s);
+	scratch_rm(&t);
+}
+
+TEST(a_snapshot_is_for_reading_only_and_is_not_copied)
+{
+	struct scratch t = scratch_new();
+	struct store *s = must_open(t.store, OPEN_NEW);
+	struct store_error e;
+	char dir[300];
+	int fd;
+
+	fill(s, 0, 10, 300);
+	store_close(s);
+	refused(t.store, (struct store_options){ .snapshot = true }, STORE_BAD_CALL);
+	s = must_open(t.store, OPEN_SNAPSHOT);
+	EXPECT(store_txn_begin(s, &e) == RC_DENIED && e.why == STORE_READ_ONLY);
+	snprintf(dir, sizeof(dir), "%s/copy", t.dir);
+	EXPECT(store_backup_dir(s, dir, &e) == RC_BAD_INPUT && e.why == STORE_BAD_CALL && !e.fatal);
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	EXPECT(store_backup_fd(s, fd, &e) == RC_BAD_INPUT && e.why == STORE_BAD_CALL && !e.fatal);
+	close(fd);
+	EXPECT(count_all(s) == 10);
+	store_close(s);
+	scratch_rm(&t);
+}
+
+/* In a process of its own: a broken store keeps what it has. */
+static int cut_under_snapshot(void *arg)
+{
+	struct scratch *t = arg;
+	struct store *s = must_open(t->store, OPEN_SNAPSHOT);
+	struct store_error e;
+	uint64_t n = 0;
+
+	if (truncate(t->file, 4 * 4096) != 0 || store_check(s, NULL, &e) == RC_OK || e.why != STORE_TRUNCATED)
+		return 1;
+	if (store_iterate(s, NULL, count_one, &n, &e) == RC_OK || !e.fatal)
+		return 2;
+	/* The lock was given back: nobody waits for ever. */
+	if (store_iterate(s, NULL, count_one, &n, &e) == RC_OK || !e.fatal)
+		return 3;
+	store_close(s);
+	return 0;
+}
+
+TEST(a_snapshot_of_a_file_cut_short_is_an_error_not_a_signal)
+{
+	struct scratch t = scratch_new();
+	struct store *s = must_open(t.store, OPEN_NEW);
+
+	fill(s, 0, 5000, 300);
+	store_close(s);
+	EXPECT_INT(in_child(cut_under_snapshot, &t), 0);
 	scratch_rm(&t);
 }
 
@@ -688,6 +904,90 @@ TEST(a_backup_is_a_store_and_never_overwrites_one)
 	fill(copy, 4000, 4100, 300);
 	EXPECT(store_check(copy, NULL, NULL) == RC_OK);
 	store_close(copy);
+	scratch_rm(&t);
+}
+
+/* Copies the store's last commit to `file`. */
+static void copy_to(struct store *s, const char *file, mode_t mode)
+{
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	EXPECT(fd >= 0 && store_backup_fd(s, fd, NULL) == RC_OK && fchmod(fd, mode) == 0);
+	close(fd);
+}
+
+static void copy_refused(const char *file, enum store_why why)
+{
+	struct store *s = (struct store *)1;
+	struct store_error e = { 0 };
+
+	EXPECT(store_open_copy(file, &s, &e) != RC_OK && s == NULL);
+	if (e.why != why)
+		fprintf(stderr, "wanted %s: %s\n", store_why_name(why), e.text);
+	EXPECT_INT(e.why, why);
+	EXPECT(strncmp(e.text, file, strlen(file)) == 0);
+}
+
+TEST(a_copy_opens_under_any_name_beside_its_store_and_leaves_nothing_behind)
+{
+	struct scratch t = scratch_new();
+	struct store *s = must_open(t.store, OPEN_NEW), *copy;
+	struct store_error e;
+	struct store_stat stat;
+	char file[320], lock[336];
+	int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	fill(s, 0, 100, 300);
+	snprintf(file, sizeof(file), "%s/any name", t.dir);
+	snprintf(lock, sizeof(lock), "%s-lock", file);
+	copy_to(s, file, 0644);
+	fill(s, 100, 200, 300);
+	EXPECT(chmod(t.dir, 01777) == 0);
+	EXPECT(store_open_copy(file, &copy, &e) == RC_OK);
+	EXPECT(count_all(copy) == 100 && head_of(copy) == 100);
+	EXPECT(store_stat(copy, &stat, NULL) == RC_OK && stat.records == 100 && stat.file_bytes > 0);
+	EXPECT(store_check(copy, NULL, NULL) == RC_OK);
+	EXPECT(store_txn_begin(copy, &e) == RC_DENIED && e.why == STORE_READ_ONLY);
+	store_close(copy);
+	EXPECT(access(lock, F_OK) != 0);
+	EXPECT(chdir(t.dir) == 0);
+	EXPECT(store_open_copy("any name", &copy, &e) == RC_OK);
+	EXPECT(count_all(copy) == 100);
+	store_close(copy);
+	EXPECT(fchdir(back) == 0);
+	close(back);
+	store_close(s);
+	scratch_rm(&t);
+}
+
+TEST(a_damaged_copy_is_refused)
+{
+	struct scratch t = scratch_new();
+	struct store *s = must_open(t.store, OPEN_NEW);
+	char file[320], other[320];
+	uint8_t *good;
+	size_t len;
+
+	fill(s, 0, 1000, 300);
+	snprintf(file, sizeof(file), "%s/copy", t.dir);
+	snprintf(other, sizeof(other), "%s/other", t.dir);
+	copy_refused(file, STORE_ABSENT);
+	copy_to(s, file, 0600);
+	store_close(s);
+	good = file_read(file, &len);
+	file_write(file, good, len / 2);
+	copy_refused(file, STORE_TRUNCATED);
+	file_write(file, good, 0);
+	copy_refused(file, STORE_TRUNCATED);
+	good[5 * 4096] ^= 1;	/* a page's number */
+	file_write(file, good, len);
+	copy_refused(file, STORE_CORRUPT);
+	memset(good, 'x', len);
+	file_write(file, good, len);
+	copy_refused(file, STORE_NOT_A_STORE);
+	EXPECT(mkdir(other, 0700) == 0);
+	copy_refused(other, STORE_NOT_A_STORE);
+	free(good);
 	scratch_rm(&t);
 }
 

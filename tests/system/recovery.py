@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands that work on a data directory: store verify, export, store recover."""
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 
-from kms import BIN, Server, Skip, equal, expect, fresh_dir, one_server, refused, test, wait_for, write, xml
+from kms import BIN, BUILD, SLOW, Server, Skip, equal, expect, fresh_dir, one_server, refused, test, wait_for, write, xml
 
 
-def run(*args, timeout=60):
-    r = subprocess.run([BIN, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
+def run(*args, timeout=60, env=None):
+    r = subprocess.run([BIN, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout * SLOW, check=False,
+                       env={**os.environ, **(env or {})})
     expect(r.returncode >= 0, f"ended by signal {-r.returncode}: {r.stderr.decode()[-1500:]}")
     expect(b"Sanitizer" not in r.stderr, r.stderr.decode()[-3000:])
     return r.returncode, r.stdout.decode(), r.stderr.decode()
@@ -62,6 +66,80 @@ def verify():
     expect(code != 0 and "/nosuch" in out + err, out + err)
 
 
+class Busy:
+    """Changes a server's store whenever a program with this environment is about to read it (busy.c)."""
+
+    def __init__(self, server):
+        lib = os.path.join(BUILD, "tests", "libtest-busy.so")
+        if not os.path.exists(lib):
+            raise Skip(lib + " is not built")
+        self.server, self.made, self.bad, self.seen = server, [], [], {}
+        path = os.path.join(fresh_dir("busy"), "socket")
+        self.env = {"LD_PRELOAD": lib, "SVSM_TEST_BUSY": path}
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(16)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                c, _ = self.listener.accept()
+                with c:
+                    what = c.makefile("rb").read().decode()
+                    self.seen[what] = self.seen.get(what, 0) + 1
+                    try:
+                        self.change()
+                    except Exception as problem:    # told by stop()
+                        self.bad.append(repr(problem))
+                    c.sendall(b".")
+
+    def change(self):
+        """Records come, go and are written again: of some keys the material is the same when all is over."""
+        name = f"busy{len(self.made)}"
+        self.server.create(name)
+        self.made.append(name)
+        if len(self.made) % 3 == 0:
+            equal(self.server.call("DELETE", f"/key/{self.made[-2]}").status, 200)
+        if len(self.made) % 5 == 0:
+            equal(self.server.call("POST", f"/key/{name}", {}).status, 200)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(30)
+        expect(not self.thread.is_alive(), "a change never came back")
+        equal(self.bad, [])
+
+
+@test("however often a server commits, verify, export and acl check work on one state of its store", "T-102")
+def one_state():
+    _, public = key_pair()
+    with one_server(site={"svsm.kms.recovery.public-key": public}) as s:
+        for i in range(30):
+            s.create(f"k{i}")
+        kept = {f"k{i}": s.versions(f"k{i}") for i in range(30)}
+        with Busy(s) as b:
+            for command in (("store", "verify"), ("acl", "check", "alice", "GET_METADATA", "k7")):
+                before = len(b.made)
+                code, out, err = run(*command, "--data", s.data, env=b.env)
+                equal(code, 0, err)
+                expect(len(b.made) - before > 30, f"{command}: only {len(b.made) - before} changes: {b.seen}")
+            copy = os.path.join(fresh_dir(), "copy")
+            code, out, err = run("export", "--data", s.data, "--recovery", copy, env=b.env)
+            equal(code, 0, err)
+        d = place(copy)
+        shutil.copy(os.path.join(s.data, "platform.key"), d)
+        with one_server(data=d) as t:
+            expect(f"{len(t.names())} keys, epoch {t.epoch}," in out, f"{out} but {len(t.names())} keys, epoch {t.epoch}")
+            for name, versions in kept.items():
+                equal(t.versions(name), versions, name)
+
+
 @test("a copy without a recovery slot is not made; with one it opens elsewhere with the owner's key only", "T-143")
 def export_and_recover():
     private, public = key_pair()
@@ -105,6 +183,43 @@ def export_and_recover():
             equal(both, keys[name], name)
         expect(set(before) | {f"k{i}" for i in range(20)} <= set(copied), "keys from before the export are missing")
         t.create("lives-on")
+
+
+@test("a copy of a store that does not verify is not kept, whoever notices", "T-102", "T-108")
+def bad_export():
+    edit = os.path.join(os.path.dirname(BIN), "tests", "tamper-edit")
+    if not os.path.exists(edit):
+        raise Skip("tamper-edit is not built")
+    _, public = key_pair()
+    with Server(site={"svsm.kms.recovery.public-key": public}) as s:
+        for i in range(5):
+            s.create(f"k{i}")
+        equal(s.stop(), 0)
+        file, key = os.path.join(s.data, "store.mdb"), os.path.join(s.data, "platform.key")
+        good, good_key = open(file, "rb").read(), open(key, "rb").read()
+        where = fresh_dir()
+
+        def refuses(*words):
+            code, _, err = run("export", "--data", s.data, "--recovery", os.path.join(where, "copy"))
+            expect(code != 0 and all(w in err for w in words), f"{code} {err}")
+            equal(os.listdir(where), [])
+
+        record = next(x.split(" ")[1] for x in subprocess.run([edit, "dump", file], capture_output=True, check=True).stdout.decode().split("\n")
+                      if x.startswith("records "))
+        subprocess.run([edit, "apply", file], input=f"del records {record}\n".encode(), check=True)
+        refuses("records were removed")    # by the core, which reads the copy
+        write(file, good[:len(good) // 2])
+        refuses("store.mdb")    # by the check of the store's structure
+        write(file, good)
+        write(key, bytes(32))
+        refuses("platform.key")
+        os.unlink(key)
+        refuses("platform.key")
+        expect(not os.path.exists(key), "a useless platform.key was left")
+        write(key, good_key)
+        code, _, err = run("export", "--data", s.data, "--recovery", os.path.join(where, "copy"))
+        equal(code, 0, err)
+        equal(os.listdir(where), ["copy"])
 
 
 @test("recovery of a directory that a server uses is refused, and of one without a slot", "T-21")

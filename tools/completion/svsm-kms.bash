@@ -13,7 +13,7 @@ _svsm_kms() {
 		-*) continue;;
 		esac
 		case "$verb" in
-		''|key|eek|store|acl) verb=${verb:+$verb }$word;;
+		''|key|eek|store|owner|acl) verb=${verb:+$verb }$word;;
 		esac
 	done
 	case "$verb" in
@@ -64,6 +64,20 @@ _svsm_kms() {
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--channel) return;;
 		esac;;
+	'owner enroll') case "$prev" in
+		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--number) return;;
+		--store) return;;
+		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		esac;;
+	'owner sign') case "$prev" in
+		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--number) return;;
+		--store) return;;
+		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		esac;;
 	'acl check') case "$prev" in
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
@@ -99,7 +113,7 @@ _svsm_kms() {
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store acl measure bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --channel --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
@@ -117,6 +131,9 @@ _svsm_kms() {
 	store) COMPREPLY=($(compgen -W ' verify recover' -- "$cur"));;
 	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
+	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
