@@ -45,19 +45,6 @@ enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body
 #define ARG(a) (int)((a)->arg.len < 600 ? (a)->arg.len : 600), (const char *)(a)->arg.p
 #define NUM(a, i) (unsigned long long)(a)->head.num[i]
 
-/* What a platform keyslot that does not open means, and what to do about it. */
-static const char *slot_key_text(uint32_t isolation)
-{
-	if (isolation == ISOLATION_PROCESS)
-		return "the store's platform keyslot does not open with this machine's key: platform.key is "
-		       "not the one this store was made with, or the keyslot is damaged. Put the right "
-		       "platform.key back, or run `svsm-kms store recover` with the recovery key";
-	return "the store's platform keyslot does not open with the key that the secure processor gives this virtual "
-	       "machine: it was started from another image (monitor, service, kernel, initramfs or command line), on "
-	       "another chip, or the keyslot is damaged. Start the image that the store was made with, or run `svsm-kms "
-	       "store recover` with the recovery key";
-}
-
 static bool owner_error_text(uint32_t err, const struct wire_ans *a, char *out, size_t room)
 {
 	switch (err) {
@@ -86,6 +73,19 @@ static bool owner_error_text(uint32_t err, const struct wire_ans *a, char *out, 
 		return false;
 	}
 	return true;
+}
+
+/* What a platform keyslot that does not open means, and what to do about it. */
+static const char *slot_key_text(uint32_t isolation)
+{
+	if (isolation == ISOLATION_PROCESS)
+		return "the store's platform keyslot does not open with this machine's key: platform.key is "
+		       "not the one this store was made with, or the keyslot is damaged. Put the right "
+		       "platform.key back, or run `svsm-kms store recover` with the recovery key";
+	return "the store's platform keyslot does not open with the key that the secure processor gives this virtual "
+	       "machine: it was started from another image (monitor, service, kernel, initramfs or command line), on "
+	       "another chip, or the keyslot is damaged. Start the image that the store was made with, or run `svsm-kms "
+	       "store recover` with the recovery key";
 }
 
 void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a, char *out, size_t room)

@@ -21,6 +21,12 @@ static const char *const store_states[] = {
 	[STORE_NONE] = "none", [STORE_LOADING] = "loading", [STORE_READY] = "ready", [STORE_REFUSED] = "refused",
 };
 
+static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
+{
+	for (; n; n--, p++)
+		outbuf_printf(o, "%02x", *p);
+}
+
 const char *isolation_protects(const char *isolation)
 {
 	if (strcmp(isolation, "process") == 0)
@@ -28,12 +34,6 @@ const char *isolation_protects(const char *isolation)
 	if (strcmp(isolation, "vmpl0-snp") == 0)
 		return "keys are kept from this virtual machine's administrator and from its host; have it attested";
 	return "keys are kept from nobody: an emulator, without memory encryption, for development";
-}
-
-static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
-{
-	for (; n; n--, p++)
-		outbuf_printf(o, "%02x", *p);
 }
 
 /*
