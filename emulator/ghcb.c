@@ -299,6 +299,7 @@ static void nae_ap_creation(struct ghcb_call *c)
 	l = &to->level[vmpl];
 	l->next_vmsa = op == AP_DESTROY ? 0 : host_pfn(c->info2 / PAGE_LEN);
 	l->start = op != AP_CREATE_ON_INIT;
+	__atomic_store_n(&to->start_wanted, l->start, __ATOMIC_RELEASE);
 	if (op == AP_CREATE_ON_INIT)	/* nobody sends INIT here: it can be run by RUN_VMPL */
 		l->vmsa = l->next_vmsa;
 	if (to != c->v)
