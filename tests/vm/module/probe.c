@@ -201,7 +201,8 @@ static bool in_image(phys_addr_t at, void *own, size_t len)
 {
 	unsigned long va = __START_KERNEL_map + (unsigned long)(at - phys_base);
 
-	return at >= phys_base && at - phys_base < KERNEL_IMAGE_SIZE && !copy_from_kernel_nofault(own, (void *)va, len);
+	/* phys_base may be below zero: where the image is and where it runs are drawn apart. */
+	return va - __START_KERNEL_map < KERNEL_IMAGE_SIZE && !copy_from_kernel_nofault(own, (void *)va, len);
 }
 
 /* By a page of our own: what is read may be anything, also what the kernel would not let user space copy. */
