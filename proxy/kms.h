@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "channel/channel.h"
+#include "proxy/attest.h"
 #include "proxy/audit.h"
 #include "proxy/metrics.h"
 #include "proxy/offline.h"
@@ -55,6 +56,7 @@ enum endpoint {
 	EP_OUTSIDE,	/* not under /kms: a plain 404 */
 	/* pages for everybody */
 	EP_HEALTH,
+	EP_ATTESTATION,
 	EP_METRICS,
 	EP_INDEX,
 	EP_MISSING,	/* below /static, which is open */
@@ -97,6 +99,7 @@ struct work {
 	uint32_t names_generation;	/* of the names gathered so far */
 	struct refusal refusal;
 	struct timespec began;
+	struct attest_job *attest;	/* EP_ATTESTATION */
 	/* EP_NAMES: pages gathered so far; EP_METADATA...: unused */
 	struct outbuf gathered;
 	uint64_t from;
@@ -111,6 +114,7 @@ struct work {
 };
 #define WORK_DIED 1000u		/* the service died before the change was durable */
 #define WORK_STORE 1001u	/* the store refused; nothing was changed */
+#define WORK_ATTESTED 1002u	/* work->attest is done */
 
 struct kms_worker {
 	struct kms *k;
@@ -156,6 +160,7 @@ struct kms {
 	struct server *server;
 	struct audit *audit;
 	struct metrics *metrics;
+	struct attest *attest;
 	struct settings *settings;
 	struct conf *conf;
 	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
@@ -217,6 +222,8 @@ void answer_page(struct work *k, const struct wire_ans *ans, unsigned status, co
 void answer_html(struct work *k, const struct wire_ans *ans, unsigned status, const char *message);
 
 /* pages.c: everything that is not a key operation. */
+void page_attested(struct work *k);
+void page_attest_drop(struct work *k);	/* frees what a question left */
 void page_answer(struct work *k, const struct wire_ans *ans);
 void page_open(struct work *k);
 
@@ -229,6 +236,8 @@ struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *coun
 enum rc commit_start(struct kms *k);
 void commit_stop(struct kms *k);	/* after the server has stopped */
 void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
+/* From any thread: hands finished work back to its worker, which has to be woken. */
+void work_give_back(struct work *k, uint32_t outcome, const char *text);
 
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);

@@ -367,7 +367,8 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 
 	err->exit_code = 71;
 	snprintf(err->text, sizeof(err->text), "no memory");
-	if (metrics_create(k->workers, mono_ms() * 1000000, &k->metrics) != RC_OK || add_gauges(k) != RC_OK)
+	k->attest = attest_new(&(struct tsm){ .dir = settings_str(k->settings, SET_ATTEST_DIR), .ops = &tsm_linux });
+	if (!k->attest || metrics_create(k->workers, mono_ms() * 1000000, &k->metrics) != RC_OK || add_gauges(k) != RC_OK)
 		return RC_NO_ROOM;
 	fill_config(s);
 	workers_prepare(k);
@@ -602,6 +603,7 @@ static int run(struct serve *s)
 
 /* Requests under way have STOP_MS to finish; a core that does not answer by then is not waited for. */
 #define STOP_MS 5000
+#define ATTEST_STOP_MS 2000	/* a kernel that is still asking the secure processor keeps its own memory */
 #define STOP_CORE_S 8
 
 struct stop_watch {
@@ -654,6 +656,7 @@ static void shut_down(struct serve *s)
 
 	if (k->server)
 		stop_threads(k);
+	(void)!attest_stop(k->attest, ATTEST_STOP_MS);
 	server_free(k->server);
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);

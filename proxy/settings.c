@@ -136,6 +136,8 @@ static const struct row table[SET_COUNT] = {
 		"bytes of a request body; beyond it 413" },
 	[SET_EEK_MAX] = { "svsm.kms.eek.max", T_INT, 0, "10000", 1, 10000, .help =
 		"encrypted keys in one generate or re-encrypt request" },
+	[SET_ATTEST_DIR] = { "svsm.kms.attestation.dir", T_PATH, 0, "/sys/kernel/config/tsm/report", .help =
+		"where the kernel hands out attestation reports (configfs-tsm)" },
 	[SET_TIMEOUT_HEADER] = { "svsm.kms.timeout.header.ms", T_MS, 0, "10000", 1, DAY_MS, .help =
 		"a request's headers must be complete within this time" },
 	[SET_TIMEOUT_BODY] = { "svsm.kms.timeout.body.ms", T_MS, 0, "30000", 1, DAY_MS, .help =
