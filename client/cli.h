@@ -94,6 +94,9 @@ int verb_owner_sign(struct cli *c);
 int verb_owner_enroll(struct cli *c);
 int verb_acl_check(struct cli *c);
 
+/* verb_measure.c */
+int verb_measure(struct cli *c);
+
 /*
  * Reads at most out->max bytes of a file ("-" is stdin) that holds a secret; warns when others may
  * read it. False: the error is printed.

@@ -156,6 +156,20 @@ static const struct opt acl_opts[] = {
 	{ 0 },
 };
 
+static const struct opt measure_opts[] = {
+	{ .name = "image", .kind = OPT_FILE, .arg = "FILE", .help = "a launch image (IGVM file)" },
+	{ .name = "monitor", .kind = OPT_FILE, .arg = "FILE", .help = "or what it is built from: the monitor" },
+	{ .name = "service", .kind = OPT_FILE, .arg = "FILE", .help = "the trusted core, svsm-kms-service" },
+	{ .name = "platform", .kind = OPT_FILE, .arg = "FILE", .help = "the platform service, svsm-kms-platform" },
+	{ .name = "kernel", .kind = OPT_FILE, .arg = "FILE", .help = "the Linux kernel, a bzImage" },
+	{ .name = "initrd", .kind = OPT_FILE, .arg = "FILE", .help = "its initial RAM disk" },
+	{ .name = "cmdline", .kind = OPT_TEXT, .arg = "TEXT", .help = "its command line" },
+	{ .name = "policy", .kind = OPT_NUMBER, .arg = "N", .min = 0, .max = INT64_MAX,
+	  .help = "the guest policy (default 196608: SMT allowed, no debugging, no migration)" },
+	{ .name = "guest-vmpl", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = 3, .help = "of Linux (default 1)" },
+	{ 0 },
+};
+
 static const struct opt help_opts[] = {
 	{ .name = "man", .kind = OPT_FLAG, .help = "print the manual page" },
 	{ 0 },
@@ -226,6 +240,10 @@ const struct verb cli_verbs[] = {
 	  "REENCRYPT_EEK_BATCH. Without --data no key exists, so its key.acl.name is taken to be its own name. The exit code "
 	  "is 0 when it is allowed, 4 when not.",
 	  acl_opts, verb_acl_check, NULL },
+	{ "measure", "", 0, 0, "compute the launch measurement of a virtual machine's image",
+	  "Prints the launch digest, 96 hex digits, that an attestation report of a machine started from this image shows. "
+	  "Takes the image, or the files it is built from; nothing in them is run.",
+	  measure_opts, verb_measure, NULL },
 	{ "bench", "", 0, 0, "measure a running server",
 	  "A closed loop: each connection sends its next request when the last was answered. The load generator runs "
 	  "on one CPU and its own cost is part of the result. Without --key it makes keys named svsm-kms-bench-... "

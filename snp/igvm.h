@@ -73,7 +73,7 @@ ABI_SIZE(struct igvm_parameter_area, 16);
 struct igvm_page_data {
 	uint64_t gpa;
 	uint32_t compatibility_mask;
-	uint32_t file_offset;	/* 0: a page of zeros */
+	uint32_t file_offset;	/* 0: a page of zeros, loaded and measured as a NORMAL page like any other */
 	uint32_t flags;
 	uint16_t data_type;
 	uint16_t zero;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the image builder tells the monitor: a measured page, and where the builder puts things. The
- * monitor is entered in long mode with RDI = the address of this page.
+ * monitor is entered in long mode with RDI = the address of this page, RIP = its ELF entry (a virtual
+ * address), CR3 = the physical address of its symbol `boot_pml4`, and all other registers zero.
  */
 #ifndef WIRE_LAUNCH_H
 #define WIRE_LAUNCH_H
