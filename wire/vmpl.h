@@ -17,10 +17,10 @@
 enum vmpl_call {
 	VMPL_HELLO = 0,		/* out: RCX = VMPL_MAGIC, RDX = version << 32 | most lanes, R8 = CALL_AREA_LEN, R9 = isolation */
 	VMPL_OPEN = 1,		/* block.lanes */
-	VMPL_ADD = 2,		/* block.gpa: a page of entries, block.count of them (1..512) */
+	VMPL_ADD = 2,		/* block.gpa: block.count entries (1..512, in one page); out: RCX, see VMPL_ENTRY */
 	VMPL_START = 3,		/* out: RDX = VMPL_AGAIN or VMPL_DONE */
 	VMPL_CLOSE = 4,		/* out: RDX = VMPL_AGAIN or VMPL_DONE */
-	VMPL_CALL = 5,		/* block.lane */
+	VMPL_CALL = 5,		/* block.lane; out: RDX = VMPL_DONE, or VMPL_AGAIN: there is more to do in it, call again */
 	VMPL_RESET = 6,		/* out: RDX = VMPL_AGAIN or VMPL_DONE; the service is gone after it, START it again */
 	VMPL_STATUS = 7,	/* out: RCX = enum vmpl_state, RDX = starts of the service so far, R8 = lanes */
 	VMPL_CALLS
@@ -45,7 +45,8 @@ _Static_assert(sizeof(struct vmpl_block) == VMPL_BLOCK_LEN, "the calling area's 
 
 /*
  * An entry of VMPL_ADD's list: [51:12] first frame, [11:0] number of 4 KiB pages (1..1024). In order: the
- * request areas of all lanes, then the response areas. An entry may not straddle the two kinds.
+ * request areas of all lanes, then the response areas. An entry may not straddle the two kinds. RCX says how many
+ * entries were taken, whatever the result; RDX = VMPL_AGAIN with RAX = 0: add the rest by another call.
  */
 #define VMPL_ENTRY(gpa, pages) ((gpa) | (pages))
 #define VMPL_ENTRY_GPA(e) ((e) & 0x000ffffffffff000ull)
