@@ -34,12 +34,21 @@ struct channel_error {
  * the service dies with it. The channel keeps a copy of the options, key included, for a restart.
  */
 enum rc channel_open_process(const struct channel_options *o, struct channel **ch, struct channel_error *err);
+/*
+ * VMPL0: the service behind a driver's device file (SVSM_DEVICE), which one program at a time may open. It is a new
+ * one. workers: at most so many lanes beside the control lane, 0: as many as the device has.
+ */
+enum rc channel_open_svsm(const char *device, uint32_t workers, struct channel **ch, struct channel_error *err);
 /* Stops the service and frees everything. No thread may be in a flush. */
 void channel_close(struct channel *ch);
 
 /* Becomes readable when the service has died; then channel_restart(). */
 int channel_death_fd(const struct channel *ch);
-/* The service's process id, for messages and tests. */
+/* Ends the service at once; its death is then seen as any other. From any thread. */
+void channel_kill(struct channel *ch);
+/* Lanes beside the control lane. */
+uint32_t channel_workers(const struct channel *ch);
+/* The service's process id, for messages and tests; -1: it is no process of this machine's. */
 int channel_pid(const struct channel *ch);
 /* After the service's death: waits until no lane is in a flush, starts a new one. Same thread as open. */
 enum rc channel_restart(struct channel *ch, struct channel_error *err);
@@ -47,6 +56,7 @@ enum rc channel_restart(struct channel *ch, struct channel_error *err);
 uint32_t channel_generation(const struct channel *ch);
 /* Of the service that the calls submitted since the last flush are for; it runs them or nobody does. */
 uint32_t channel_lane_generation(const struct channel_lane *l);
+/* enum boot_isolation: as the channel was opened; at VMPL0 as the monitor says. */
 uint32_t channel_isolation(const struct channel *ch);
 
 /* number < workers, or CHANNEL_CONTROL. */

@@ -3,8 +3,7 @@
  * The process isolation: memfd areas and futexes. The request area is read-only for the service, the
  * response area read-only for us, as the VMPL rights have it on hardware.
  *
- * One flush is one crossing: advance `tail`, wake the service if it sleeps, sleep until `done` has
- * caught up. With both sides pinned to one CPU that is two context switches for any number of calls.
+ * A crossing: wake the service if it sleeps, sleep until `done` has caught up with `tail`. With both sides pinned to one CPU that is two context switches for any number of calls.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,41 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "channel/channel.h"
+#include "channel/impl.h"
 
-struct channel_lane {
-	struct channel *ch;
-	uint8_t *req;			/* CALL_AREA_LEN bytes */
-	const uint8_t *rsp;		/* CALL_AREA_LEN bytes, read-only */
-	uint32_t tail;			/* calls submitted */
-	uint32_t flushed;		/* calls answered or given up */
-	uint32_t generation;		/* of the service these counters belong to */
-	uint32_t dead;			/* the generation that a flush found dead */
-	uint32_t busy;			/* atomic: a flush is under way */
-	uint16_t ring_slot[CALL_RING];	/* which slot each ring entry carries */
-	struct call_cpl cpl[CALL_SLOTS];
-	uint64_t crossings, calls;
-	uint8_t taken[CALL_SLOTS];
-	int next_small;
-};
-
-struct channel {
-	struct channel_options opt;
+struct process {
+	struct channel ch;		/* death_fd is the pidfd */
+	struct channel_options opt;	/* a restart needs them again */
 	char *path;
-	uint32_t lanes, generation, up;	/* up: atomic */
-	int req_fd, rsp_fd, pid_fd, pid;
-	uint8_t *req;
-	const uint8_t *rsp;
-	struct channel_lane *lane;
+	int req_fd, rsp_fd;
 };
 
-#define REQ_CTL(l) ((struct call_req_ctl *)(l)->req)
-#define RSP_CTL(l) ((const struct call_rsp_ctl *)(l)->rsp)
-
-static enum rc fail(struct channel_error *err, const char *what, const char *remedy)
+static struct process *process_of(struct channel *ch)
 {
-	snprintf(err->text, sizeof(err->text), "%s: %s; %s", what, strerror(errno), remedy);
-	return RC_MACHINE;
+	return (struct process *)ch;	/* its first member */
 }
 
 static uint64_t wall_ms(void)
@@ -94,54 +70,52 @@ __attribute__((noreturn)) static void become_service(const char *path, int boot,
 	_exit(72);
 }
 
-static enum rc send_boot(struct channel *ch, int fd)
+static enum rc send_boot(const struct process *p, int fd)
 {
 	struct boot_msg b = {
 		.magic = BOOT_MAGIC,
 		.version = BOOT_VERSION,
 		.isolation = ISOLATION_PROCESS,
-		.lanes = ch->lanes,
+		.lanes = p->ch.lanes,
 		.wall_ms = wall_ms(),
-		.pin = ch->opt.pin,
-		.spin_us = ch->opt.spin_us,
+		.pin = p->opt.pin,
+		.spin_us = p->opt.spin_us,
 	};
 	ssize_t n;
 
-	memcpy(b.platform_key, ch->opt.platform_key.b, sizeof(b.platform_key));
+	memcpy(b.platform_key, p->opt.platform_key.b, sizeof(b.platform_key));
 	n = write(fd, &b, sizeof(b));
 	mem_wipe(b.platform_key, sizeof(b.platform_key));
 	return n == (ssize_t)sizeof(b) ? RC_OK : RC_MACHINE;
 }
 
-static enum rc spawn(struct channel *ch, struct channel_error *err)
+static enum rc spawn(struct process *p, struct channel_error *err)
 {
 	pid_t parent = getpid();
 	int boot[2];
 	enum rc rc;
 
-	if (access(ch->path, X_OK) != 0)
-		return fail(err, ch->path, "the service's program must stand beside svsm-kms; run `make build`");
+	if (access(p->path, X_OK) != 0)
+		return channel_fail(err, p->path, "the service's program must stand beside svsm-kms; run `make build`");
 	if (pipe2(boot, O_CLOEXEC) != 0)
-		return fail(err, "pipe", "raise the limit of open files (ulimit -n)");
-	rc = send_boot(ch, boot[1]);
+		return channel_fail(err, "pipe", "raise the limit of open files (ulimit -n)");
+	rc = send_boot(p, boot[1]);
 	close(boot[1]);
 	if (rc == RC_OK)
-		ch->pid = (int)fork();
-	if (rc != RC_OK || ch->pid < 0) {
+		p->ch.pid = (int)fork();
+	if (rc != RC_OK || p->ch.pid < 0) {
 		close(boot[0]);
-		return fail(err, "cannot start the service", "check the limit of processes (ulimit -u)");
+		return channel_fail(err, "cannot start the service", "check the limit of processes (ulimit -u)");
 	}
-	if (ch->pid == 0)
-		become_service(ch->path, boot[0], ch->req_fd, ch->rsp_fd, parent);
+	if (p->ch.pid == 0)
+		become_service(p->path, boot[0], p->req_fd, p->rsp_fd, parent);
 	close(boot[0]);
-	ch->pid_fd = (int)syscall(SYS_pidfd_open, ch->pid, 0);
-	if (ch->pid_fd < 0) {
-		kill(ch->pid, SIGKILL);
-		return fail(err, "pidfd_open", "Linux 5.3 or newer is needed");
+	p->ch.death_fd = (int)syscall(SYS_pidfd_open, p->ch.pid, 0);
+	if (p->ch.death_fd < 0) {
+		kill(p->ch.pid, SIGKILL);
+		return channel_fail(err, "pidfd_open", "Linux 5.3 or newer is needed");
 	}
-	fcntl(ch->pid_fd, F_SETFD, FD_CLOEXEC);
-	__atomic_fetch_add(&ch->generation, 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&ch->up, 1, __ATOMIC_SEQ_CST);
+	fcntl(p->ch.death_fd, F_SETFD, FD_CLOEXEC);
 	return RC_OK;
 }
 
@@ -158,211 +132,75 @@ static int make_area(const char *name, size_t len)
 	return fd;
 }
 
-static enum rc make_areas(struct channel *ch, struct channel_error *err)
+static enum rc make_areas(struct process *p, struct channel_error *err)
 {
-	size_t len = CALL_AREA_LEN * ch->lanes;
-	uint32_t i;
-	void *p;
+	size_t len = CALL_AREA_LEN * p->ch.lanes;
+	void *at;
 
-	ch->req_fd = make_area("svsm-kms-requests", len);
-	ch->rsp_fd = make_area("svsm-kms-answers", len);
-	if (ch->req_fd < 0 || ch->rsp_fd < 0)
-		return fail(err, "memfd_create", "shared memory for the service is needed");
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, ch->req_fd, 0);
-	ch->req = p == MAP_FAILED ? NULL : p;
-	p = mmap(NULL, len, PROT_READ, MAP_SHARED, ch->rsp_fd, 0);
-	ch->rsp = p == MAP_FAILED ? NULL : p;
-	if (!ch->req || !ch->rsp)
-		return fail(err, "mmap", "shared memory for the service is needed");
-	madvise(ch->req, len, MADV_DONTDUMP);
-	madvise((void *)(uintptr_t)ch->rsp, len, MADV_DONTDUMP);
-	for (i = 0; i < ch->lanes; i++) {
-		ch->lane[i].ch = ch;
-		ch->lane[i].req = ch->req + CALL_AREA_LEN * i;
-		ch->lane[i].rsp = ch->rsp + CALL_AREA_LEN * i;
-	}
-	return RC_OK;
+	p->req_fd = make_area("svsm-kms-requests", len);
+	p->rsp_fd = make_area("svsm-kms-answers", len);
+	if (p->req_fd < 0 || p->rsp_fd < 0)
+		return channel_fail(err, "memfd_create", "shared memory for the service is needed");
+	at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, p->req_fd, 0);
+	p->ch.req = at == MAP_FAILED ? NULL : at;
+	at = mmap(NULL, len, PROT_READ, MAP_SHARED, p->rsp_fd, 0);
+	p->ch.rsp = at == MAP_FAILED ? NULL : at;
+	if (!p->ch.req || !p->ch.rsp)
+		return channel_fail(err, "mmap", "shared memory for the service is needed");
+	madvise(p->ch.req, len, MADV_DONTDUMP);
+	madvise((void *)(uintptr_t)p->ch.rsp, len, MADV_DONTDUMP);
+	return channel_lanes_make(&p->ch);
 }
 
-enum rc channel_open_process(const struct channel_options *o, struct channel **out, struct channel_error *err)
+static void reap(struct process *p)
 {
-	struct channel *ch = calloc(1, sizeof(*ch));
-	enum rc rc = RC_NO_ROOM;
-
-	snprintf(err->text, sizeof(err->text), "no memory");
-	if (!ch)
-		return RC_NO_ROOM;
-	ch->opt = *o;
-	ch->lanes = o->workers + 1;
-	ch->req_fd = ch->rsp_fd = ch->pid_fd = ch->pid = -1;
-	ch->path = strdup(o->service_path);
-	ch->lane = calloc(ch->lanes, sizeof(*ch->lane));
-	if (ch->path && ch->lane && ch->lanes <= CALL_LANES_MAX)
-		rc = make_areas(ch, err);
-	if (rc == RC_OK)
-		rc = spawn(ch, err);
-	if (rc != RC_OK) {
-		channel_close(ch);
-		return rc;
-	}
-	*out = ch;
-	return RC_OK;
-}
-
-static void reap(struct channel *ch)
-{
-	if (ch->pid > 0) {
-		kill(ch->pid, SIGKILL);
-		while (waitpid(ch->pid, NULL, 0) < 0 && errno == EINTR)
+	if (p->ch.pid > 0) {
+		kill(p->ch.pid, SIGKILL);
+		while (waitpid(p->ch.pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	ch->pid = -1;
-	if (ch->pid_fd >= 0)
-		close(ch->pid_fd);
-	ch->pid_fd = -1;
+	p->ch.pid = -1;
+	if (p->ch.death_fd >= 0)
+		close(p->ch.death_fd);
+	p->ch.death_fd = -1;
 }
 
-void channel_close(struct channel *ch)
+static enum rc process_restart(struct channel *ch, struct channel_error *err)
 {
-	size_t len;
+	struct process *p = process_of(ch);
+	uint32_t i;
 
-	if (!ch)
-		return;
-	len = CALL_AREA_LEN * ch->lanes;
-	__atomic_store_n(&ch->up, 0, __ATOMIC_SEQ_CST);
-	reap(ch);
+	reap(p);
+	/* The response area is ours to read only: an empty file is how its control pages become zero. */
+	for (i = 0; i < ch->lanes; i++)
+		if (fallocate(p->rsp_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(CALL_AREA_LEN * i), CALL_PAGE) != 0)
+			return channel_fail(err, "fallocate", "restart svsm-kms");
+	return spawn(p, err);
+}
+
+static void process_kill(struct channel *ch)
+{
+	if (ch->pid > 0)
+		kill(ch->pid, SIGKILL);
+}
+
+static void process_close(struct channel *ch)
+{
+	struct process *p = process_of(ch);
+	size_t len = CALL_AREA_LEN * ch->lanes;
+
+	reap(p);
 	if (ch->req)
 		munmap(ch->req, len);
 	if (ch->rsp)
 		munmap((void *)(uintptr_t)ch->rsp, len);
-	if (ch->req_fd >= 0)
-		close(ch->req_fd);
-	if (ch->rsp_fd >= 0)
-		close(ch->rsp_fd);
-	free(ch->lane);
-	free(ch->path);
-	mem_wipe(ch, sizeof(*ch));
-	free(ch);
-}
-
-int channel_death_fd(const struct channel *ch)
-{
-	return ch->pid_fd;
-}
-
-int channel_pid(const struct channel *ch)
-{
-	return ch->pid;
-}
-
-uint32_t channel_generation(const struct channel *ch)
-{
-	return __atomic_load_n(&ch->generation, __ATOMIC_ACQUIRE);
-}
-
-uint32_t channel_lane_generation(const struct channel_lane *l)
-{
-	return l->generation;
-}
-
-uint32_t channel_isolation(const struct channel *ch)
-{
-	(void)ch;
-	return ISOLATION_PROCESS;
-}
-
-/*
- * No lane may believe in an old counter when the new service starts at zero: a lane notices by the
- * generation, in channel_submit() and channel_flush(). While one is in a flush nothing is touched.
- */
-enum rc channel_restart(struct channel *ch, struct channel_error *err)
-{
-	const struct timespec ms = { 0, 1000000 };
-	uint32_t i;
-
-	__atomic_store_n(&ch->up, 0, __ATOMIC_SEQ_CST);
-	for (i = 0; i < ch->lanes; i++)
-		while (__atomic_load_n(&ch->lane[i].busy, __ATOMIC_SEQ_CST))
-			nanosleep(&ms, NULL);
-	reap(ch);
-	/* The response area is ours to read only: an empty file is how its control pages become zero. */
-	for (i = 0; i < ch->lanes; i++) {
-		off_t at = (off_t)(CALL_AREA_LEN * i);
-
-		/* Only what the service looks at first: a lane's thread may be writing an entry of the ring. */
-		__atomic_store_n(&REQ_CTL(&ch->lane[i])->tail, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&REQ_CTL(&ch->lane[i])->waiting, 0, __ATOMIC_RELAXED);
-		if (fallocate(ch->rsp_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, CALL_PAGE) != 0)
-			return fail(err, "fallocate", "restart svsm-kms");
-	}
-	return spawn(ch, err);
-}
-
-struct channel_lane *channel_lane(struct channel *ch, uint32_t number)
-{
-	if (number == CHANNEL_CONTROL)
-		return &ch->lane[ch->lanes - 1];
-	INVARIANT(number + 1 < ch->lanes);
-	return &ch->lane[number];
-}
-
-int channel_slot_take(struct channel_lane *l, bool large)
-{
-	int i;
-
-	if (large) {
-		for (i = CALL_SMALL; i < (int)CALL_SLOTS; i++)
-			if (!l->taken[i]) {
-				l->taken[i] = 1;
-				return i;
-			}
-		return -1;
-	}
-	/* Low numbers first: few pages stay warm. */
-	for (i = l->next_small; i < (int)CALL_SMALL; i++)
-		if (!l->taken[i]) {
-			l->taken[i] = 1;
-			l->next_small = i + 1;
-			return i;
-		}
-	return -1;
-}
-
-void channel_slot_release(struct channel_lane *l, int slot)
-{
-	INVARIANT(slot >= 0 && slot < (int)CALL_SLOTS && l->taken[slot]);
-	l->taken[slot] = 0;
-	if (slot < l->next_small)
-		l->next_small = slot;
-}
-
-uint8_t *channel_request(struct channel_lane *l, int slot)
-{
-	return l->req + call_slot_off((unsigned)slot);
-}
-
-size_t channel_room(int slot)
-{
-	return call_slot_len((unsigned)slot);
-}
-
-bool channel_submit(struct channel_lane *l, int slot, enum wire_call call, size_t len)
-{
-	uint32_t at, generation = channel_generation(l->ch);
-
-	if (l->tail == l->flushed && l->generation != generation) {
-		l->generation = generation;
-		l->tail = l->flushed = 0;
-	}
-	at = l->tail % CALL_RING;
-	INVARIANT(slot >= 0 && slot < (int)CALL_SLOTS && l->taken[slot] && len <= channel_room(slot));
-	if (l->tail - l->flushed >= CALL_RING)
-		return false;
-	REQ_CTL(l)->ring[at] =
-		(struct call_sub){ .call = (uint16_t)call, .slot = (uint16_t)slot, .len = (uint32_t)len };
-	l->ring_slot[at] = (uint16_t)slot;
-	l->tail++;
-	return true;
+	if (p->req_fd >= 0)
+		close(p->req_fd);
+	if (p->rsp_fd >= 0)
+		close(p->rsp_fd);
+	free(p->path);
+	mem_wipe(p, sizeof(*p));
+	free(p);
 }
 
 static void futex_wait(const uint32_t *word, uint32_t seen)
@@ -377,10 +215,10 @@ static bool spin_until_done(struct channel_lane *l)
 	struct timespec t;
 	uint64_t end, now;
 
-	if (!l->ch->opt.spin_us)
+	if (!process_of(l->ch)->opt.spin_us)
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	end = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 + l->ch->opt.spin_us;
+	end = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 + process_of(l->ch)->opt.spin_us;
 	do {
 		if (__atomic_load_n(&RSP_CTL(l)->done, __ATOMIC_ACQUIRE) == l->tail)
 			return true;
@@ -401,7 +239,7 @@ static bool wait_done(struct channel_lane *l)
 	__atomic_store_n(&REQ_CTL(l)->waiting, 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	while ((done = __atomic_load_n(&RSP_CTL(l)->done, __ATOMIC_ACQUIRE)) != l->tail) {
-		struct pollfd p = { .fd = l->ch->pid_fd, .events = POLLIN };
+		struct pollfd p = { .fd = l->ch->death_fd, .events = POLLIN };
 
 		futex_wait(&RSP_CTL(l)->done, done);
 		if (__atomic_load_n(&RSP_CTL(l)->done, __ATOMIC_ACQUIRE) != l->tail &&
@@ -415,61 +253,44 @@ static bool wait_done(struct channel_lane *l)
 	return true;
 }
 
-static enum rc flush(struct channel_lane *l)
-{
-	uint32_t i;
 
-	/* A dead service's last counters and answers are still in its pages: never look there again. */
-	if (!__atomic_load_n(&l->ch->up, __ATOMIC_SEQ_CST) || l->generation != channel_generation(l->ch) ||
-	    l->generation == l->dead)
-		return RC_MACHINE;
-	REQ_CTL(l)->now_ms = wall_ms();
-	__atomic_store_n(&REQ_CTL(l)->tail, l->tail, __ATOMIC_RELEASE);
+static bool process_cross(struct channel_lane *l)
+{
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&RSP_CTL(l)->sleeping, __ATOMIC_RELAXED))
 		syscall(SYS_futex, &REQ_CTL(l)->tail, FUTEX_WAKE, 1, NULL, NULL, 0);
-	if (!wait_done(l)) {
-		l->dead = l->generation;
-		return RC_MACHINE;
+	return wait_done(l);
+}
+
+static const struct channel_ops process_ops = {
+	.cross = process_cross,
+	.restart = process_restart,
+	.kill = process_kill,
+	.close = process_close,
+};
+
+enum rc channel_open_process(const struct channel_options *o, struct channel **out, struct channel_error *err)
+{
+	struct process *p = calloc(1, sizeof(*p));
+	enum rc rc = RC_NO_ROOM;
+
+	snprintf(err->text, sizeof(err->text), "no memory");
+	if (!p)
+		return RC_NO_ROOM;
+	p->opt = *o;
+	p->ch = (struct channel){ .ops = &process_ops, .lanes = o->workers + 1, .workers = o->workers,
+				  .isolation = ISOLATION_PROCESS, .death_fd = -1, .pid = -1 };
+	p->req_fd = p->rsp_fd = -1;
+	p->path = strdup(o->service_path);
+	if (p->path && p->ch.lanes <= CALL_LANES_MAX)
+		rc = make_areas(p, err);
+	if (rc == RC_OK)
+		rc = spawn(p, err);
+	if (rc != RC_OK) {
+		channel_close(&p->ch);
+		return rc;
 	}
-	__atomic_store_n(&l->crossings, l->crossings + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&l->calls, l->calls + (l->tail - l->flushed), __ATOMIC_RELAXED);
-	for (i = l->flushed; i != l->tail; i++)
-		l->cpl[l->ring_slot[i % CALL_RING]] = RSP_CTL(l)->ring[i % CALL_RING];
+	channel_started(&p->ch);
+	*out = &p->ch;
 	return RC_OK;
-}
-
-enum rc channel_flush(struct channel_lane *l)
-{
-	enum rc rc = RC_OK;
-
-	if (l->tail == l->flushed)
-		return RC_OK;
-	__atomic_store_n(&l->busy, 1, __ATOMIC_SEQ_CST);
-	rc = flush(l);
-	l->flushed = l->tail;
-	if (rc != RC_OK)
-		l->generation = 0;	/* the counters start anew with the next service */
-	__atomic_store_n(&l->busy, 0, __ATOMIC_SEQ_CST);
-	return rc;
-}
-
-uint32_t channel_result(const struct channel_lane *l, int slot, struct slice *answer)
-{
-	const struct call_cpl *c = &l->cpl[slot];
-	size_t len = c->len <= channel_room(slot) ? c->len : 0;
-
-	*answer = slice_of(l->rsp + call_slot_off((unsigned)slot), len);
-	return c->result;
-}
-
-void channel_counts(const struct channel *ch, uint64_t *crossings, uint64_t *calls)
-{
-	uint32_t i;
-
-	*crossings = *calls = 0;
-	for (i = 0; i < ch->lanes; i++) {
-		*crossings += __atomic_load_n(&ch->lane[i].crossings, __ATOMIC_RELAXED);
-		*calls += __atomic_load_n(&ch->lane[i].calls, __ATOMIC_RELAXED);
-	}
 }

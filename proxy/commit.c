@@ -128,7 +128,7 @@ static void call_or_kill(struct kms *s, enum wire_call call, uint64_t epoch, con
 	if (call_simple(s, call, epoch, list))
 		return;
 	fprintf(stderr, "svsm-kms: the key service has no memory to take in a change; starting it again\n");
-	kill(channel_pid(s->channel), SIGKILL);
+	channel_kill(s->channel);
 }
 
 static enum rc write_group(struct kms *s, const struct work *list, struct slice head, struct store_error *err)

@@ -626,7 +626,7 @@ static void *watch_stop(void *arg)
 		;
 	if (!w->stopped) {
 		say("the key service does not answer; it is killed");
-		kill(channel_pid(w->channel), SIGKILL);
+		channel_kill(w->channel);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
