@@ -78,6 +78,17 @@ _svsm_kms() {
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		esac;;
+	'measure') case "$prev" in
+		--image) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--monitor) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--service) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--platform) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--kernel) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--initrd) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--cmdline) return;;
+		--policy) return;;
+		--guest-vmpl) return;;
+		esac;;
 	'bench') case "$prev" in
 		--connections) return;;
 		--seconds) return;;
@@ -98,7 +109,7 @@ _svsm_kms() {
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
@@ -121,6 +132,7 @@ _svsm_kms() {
 	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'health') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
