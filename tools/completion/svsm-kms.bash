@@ -13,7 +13,7 @@ _svsm_kms() {
 		-*) continue;;
 		esac
 		case "$verb" in
-		''|key|eek|store|owner|acl) verb=${verb:+$verb }$word;;
+		''|key|eek|store|owner|acl|attest) verb=${verb:+$verb }$word;;
 		esac
 	done
 	case "$verb" in
@@ -78,6 +78,28 @@ _svsm_kms() {
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		esac;;
+	'attest report') case "$prev" in
+		--nonce) return;;
+		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--manifest) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--certs) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--tsm) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		esac;;
+	'attest verify') case "$prev" in
+		--chain) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--vcek) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--nonce) return;;
+		--manifest) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--measurement) return;;
+		--root) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--at) return;;
+		--min-tcb) return;;
+		--vmpl) return;;
+		--policy-set) return;;
+		--policy-clear) return;;
+		--platform-set) return;;
+		--platform-clear) return;;
+		esac;;
 	'bench') case "$prev" in
 		--connections) return;;
 		--seconds) return;;
@@ -98,7 +120,7 @@ _svsm_kms() {
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl attest bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
@@ -121,6 +143,9 @@ _svsm_kms() {
 	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	attest) COMPREPLY=($(compgen -W ' report verify' -- "$cur"));;
+	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'health') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
