@@ -96,6 +96,9 @@ int verb_acl_check(struct cli *c);
 
 /* verb_measure.c */
 int verb_measure(struct cli *c);
+/* verb_attest.c */
+int verb_attest_report(struct cli *c);
+int verb_attest_verify(struct cli *c);
 
 /*
  * Reads at most out->max bytes of a file ("-" is stdin) that holds a secret; warns when others may

@@ -155,7 +155,11 @@ struct verifier_manifest {
 struct verifier_verdict {
 	bool accepted;			/* every check passed, or was not asked */
 	enum verifier_root root;
-	uint32_t isolation;		/* enum boot_isolation; 0 where the report shows none */
+	/*
+	 * What is shown of the key service (enum boot_isolation): emulated for a test root; SNP only when
+	 * measurement, nonce and manifest were asked for and hold; else 0.
+	 */
+	uint32_t isolation;
 	bool has_report;
 	struct snp_report report;
 	bool has_cpuid, has_mitigations;	/* fields that the report's version has */
