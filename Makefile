@@ -14,7 +14,7 @@ configure = log=$$(mktemp) && { cmake -S . -B $(1) -G Ninja $(2) >"$$log" 2>&1 |
 sanitize = -DSAN=ON -DCMAKE_C_COMPILER=clang
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run build test check bench fuzz fmt tcb install uninstall clean
+.PHONY: help run build test check bench vm vm-test vm-test-strict bench-vm fuzz fmt tcb install uninstall clean
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -32,7 +32,7 @@ build:
 
 ## make test         install what is missing, build, run every test; the last line counts them
 test:
-	@tools/deps build test java
+	@tools/deps build test java vm
 	@SVSM_BUILD=$(BUILD) tests/run $(ARGS)
 
 ## make check        the quick one: both compilers, unit tests under sanitizers, corpora, source checks
@@ -51,6 +51,24 @@ bench:
 fuzz:
 	@tools/deps build test
 	@tools/fuzz "$(T)" "$(SECONDS)"
+
+## make vm           the whole stack in one VM on the SEV-SNP emulator, forwarded to http://127.0.0.1:9600/kms
+##                   (ARGS="--plain", "--cpus 4", "--io strict"...: see vm/run --help)
+vm:
+	@tools/deps build vm
+	@SVSM_BUILD=$(BUILD) vm/build $(filter --plain,$(ARGS))
+	@SVSM_BUILD=$(BUILD) exec vm/run $(ARGS)
+
+## make vm-test      the suites of the VM alone (part of `make test`); vm-test-strict: all I/O through #VC and GHCB
+vm-test vm-test-strict:
+	@tools/deps build test vm
+	@SVSM_BUILD=$(BUILD) SVSM_VM_IO=$(if $(findstring strict,$@),strict,fast) tests/run vm $(ARGS)
+
+## make bench-vm     crossings, copies, boot, sizes and the parts of one call, counted in the VM
+bench-vm:
+	@tools/deps build bench vm
+	@SVSM_BUILD=$(BUILD) vm/build --test
+	@SVSM_BUILD=$(BUILD) tests/vm/figures $(ARGS)
 
 ## make fmt          put the lines you changed into the project's format
 fmt:

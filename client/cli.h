@@ -96,6 +96,7 @@ int verb_acl_check(struct cli *c);
 
 /* verb_measure.c */
 int verb_measure(struct cli *c);
+
 /* verb_attest.c */
 int verb_attest_report(struct cli *c);
 int verb_attest_verify(struct cli *c);

@@ -89,13 +89,21 @@ static void take_memory(void)
 	memory_give(info.memory_end, LAUNCH_MON_BASE + LAUNCH_MON_LEN);
 }
 
-/* A vCPU that the host does not start in time is left out: its loss. */
+/* Tells the host which VMSA a vCPU runs at a level; whether and when it is entered is another matter. */
+static void name_vmsa(unsigned id, unsigned vmpl, const struct vmsa *v, unsigned op)
+{
+	struct ghcb_call call = { .code = NAE_AP_CREATION, .rax = SEV_FEATURE_SNP,
+				  .info1 = (uint64_t)id << 32 | vmpl << 16 | op, .info2 = direct_gpa(v) };
+
+	if (!ghcb_request(&call))
+		stop(MON_REASON_CPU, "the host refuses a VMSA");
+}
+
 #define START_TICKS (1ull << 34)
 static void start_other(unsigned id)
 {
 	uint64_t gpa = pages_alloc((sizeof(struct cpu) + PAGE - 1) / PAGE), since = rdtsc();
 	struct vmsa *v = vmsa_alloc();
-	struct ghcb_call call = { .code = NAE_AP_CREATION, .rax = SEV_FEATURE_SNP };
 	struct cpu *c = direct(gpa);
 
 	if (!gpa)
@@ -110,10 +118,7 @@ static void start_other(unsigned id)
 	cpus[id] = c;
 	if (mon_cpu(&mon, id, id) != RC_OK)
 		stop(MON_REASON_CPU, "too many vCPUs");
-	call.info1 = (uint64_t)id << 32 | AP_CREATE;
-	call.info2 = direct_gpa(v);
-	if (!ghcb_request(&call))
-		stop(MON_REASON_CPU, "the host does not start a vCPU");
+	name_vmsa(id, 0, v, AP_CREATE);
 	while (!__atomic_load_n(&c->started, __ATOMIC_ACQUIRE))
 		if (rdtsc() - since > START_TICKS)
 			stop(MON_REASON_CPU, "a vCPU does not start");
@@ -203,6 +208,7 @@ void monitor_main(uint64_t info_gpa)
 	v = linux_vmsa(&info, &caa);
 	if (mon_boot_vcpu(&mon, 0, (struct gpa){ direct_gpa(v) }, caa) != RC_OK)
 		stop(MON_REASON_CPU, "the boot vCPU's guest context is refused");
+	name_vmsa(0, info.guest_vmpl, v, AP_CREATE_ON_INIT);
 	say("starts the kernel");
 	serve(&boot_cpu);
 }

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rewrite PID COUNT SECONDS: rewrites the request pages of a running server while the core reads them, by the pages'
+ * physical addresses: what root of the VM can do with no help from the proxy. At least COUNT times, and SECONDS long.
+ *
+ * Written are request bodies of the small slots and ring entries; not `tail`, which only decides how much there is to
+ * do (a wrong one ends the service, and that is another test). Values: random, extreme lengths, a moment later the
+ * old bytes again, so that the core sees one value here and another there if it looks twice.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/vm/module/probe.h"
+#include "wire/call.h"
+
+#define SLOTS 16u	/* of each lane: those a few connections use */
+#define LANES 8u
+
+static volatile uint64_t *page[LANES * (SLOTS + 1)];
+static bool control[LANES * (SLOTS + 1)];
+static unsigned pages;
+
+/* The physical address behind an address of the process; 0 where there is none yet. */
+static uint64_t physical(int pagemap, uint64_t va)
+{
+	uint64_t e;
+
+	if (pread(pagemap, &e, 8, (off_t)(va / CALL_PAGE * 8)) != 8 || !(e >> 63))
+		return 0;
+	return (e & ((1ull << 55) - 1)) * CALL_PAGE;
+}
+
+static void take(int probe, uint64_t pa, bool is_control)
+{
+	void *at;
+
+	if (!pa || pages == sizeof(page) / sizeof(page[0]))
+		return;
+	at = mmap(NULL, CALL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, probe, (off_t)pa);
+	if (at == MAP_FAILED)
+		return;
+	control[pages] = is_control;
+	page[pages++] = at;
+}
+
+/* The mapping of the request areas: /dev/svsm from its start, or the process isolation's memfd. */
+static uint64_t requests_of(const char *pid, uint64_t *len)
+{
+	char path[64], line[512];
+	uint64_t from, to, off;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from, &to, &off) != 3 || off)
+			continue;
+		if (!strstr(line, "/dev/svsm") && !strstr(line, "memfd:svsm-kms-"))
+			continue;
+		*len = to - from;
+		fclose(f);
+		return from;
+	}
+	if (f)
+		fclose(f);
+	return 0;
+}
+
+static uint64_t random_of(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	return *state ^= *state << 17;
+}
+
+static void rewrite(unsigned which, uint64_t *state)
+{
+	static const uint64_t extremes[] = { 0, ~0ull, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 4096, 4097, 0xffffffff00000000 };
+	volatile uint64_t *p = page[which];
+	uint64_t r = random_of(state), old;
+	/* Bodies are short: mostly their first bytes. The ring is the control page's second half. */
+	unsigned at = control[which] ? 256 + (unsigned)(r % 256) : (unsigned)(r % (r & 0x10000 ? 16 : 512));
+
+	old = p[at];
+	p[at] = r & 0x20000 ? extremes[(r >> 20) % (sizeof(extremes) / 8)] : old ^ 1ull << (r >> 20 & 63);
+	if (r & 0x40000)
+		p[at] = old;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t base, len, done = 0, wanted = argc > 3 ? strtoull(argv[2], NULL, 10) : 0, state = 88172645463325252ull;
+	int probe = open(PROBE_DEVICE, O_RDWR | O_SYNC), pagemap;
+	time_t end = time(NULL) + (argc > 3 ? atoi(argv[3]) : 0);
+	char path[64];
+
+	if (argc < 4 || probe < 0)
+		return 2;
+	base = requests_of(argv[1], &len);
+	snprintf(path, sizeof(path), "/proc/%s/pagemap", argv[1]);
+	pagemap = open(path, O_RDONLY);
+	if (!base || pagemap < 0) {
+		fprintf(stderr, "rewrite: no request pages\n");
+		return 2;
+	}
+	for (uint64_t lane = 0; lane < LANES && (lane + 1) * CALL_AREA_LEN <= len; lane++) {
+		take(probe, physical(pagemap, base + lane * CALL_AREA_LEN), true);
+		for (unsigned slot = 0; slot < SLOTS; slot++)
+			take(probe, physical(pagemap, base + lane * CALL_AREA_LEN + call_slot_off(slot)), false);
+	}
+	if (!pages) {
+		fprintf(stderr, "rewrite: no page is there\n");
+		return 2;
+	}
+	while (done < wanted || time(NULL) < end)
+		for (unsigned i = 0; i < 1000; i++, done++)
+			rewrite((unsigned)(random_of(&state) % pages), &state);
+	printf("rewrote %" PRIu64 " times in %u pages\n", done, pages);
+	return 0;
+}
