@@ -193,15 +193,20 @@ static void nae_mmio(struct ghcb_call *c)
 		memcpy(buffer, &value, len);
 }
 
+/* The host keeps the value for the guest and does not put it in force: without debug swap it cannot. */
+static void nae_dr7(struct ghcb_call *c)
+{
+	struct level *l = &c->v->level[c->v->vmpl];
+
+	if (c->code == NAE_DR7_WRITE)
+		l->dr7 = c->rax;
+	else
+		PUT(c, rax, l->dr7);
+}
+
 static void nae_nothing(struct ghcb_call *c)
 {
 	(void)c;
-}
-
-/* The debug registers are the guest's own; the host has nothing to do. Nobody reads back what he wrote from it. */
-static void nae_dr7_read(struct ghcb_call *c)
-{
-	PUT(c, rax, 0x400);
 }
 
 static void nae_vmmcall(struct ghcb_call *c)
@@ -329,8 +334,8 @@ static const struct nae {
 	unsigned needs;
 	void (*run)(struct ghcb_call *c);
 } naes[] = {
-	{ NAE_DR7_READ, 0, nae_dr7_read },
-	{ NAE_DR7_WRITE, NEED(IN_RAX), nae_nothing },
+	{ NAE_DR7_READ, 0, nae_dr7 },
+	{ NAE_DR7_WRITE, NEED(IN_RAX), nae_dr7 },
 	{ NAE_CPUID, NEED(IN_RAX) | NEED(IN_RCX), nae_cpuid },
 	{ NAE_IOIO, 0, nae_ioio },
 	{ NAE_MSR, NEED(IN_RCX), nae_msr },

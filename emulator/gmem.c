@@ -11,7 +11,7 @@
 
 bool is_ram(uint64_t gpa)
 {
-	return gpa < ram_end && !(gpa >= 0xa0000 && gpa < 0xc0000) && !(gpa >= L0_BASE && gpa < L0_END);
+	return gpa < ram_end && !(gpa >= VGA_START && gpa < VGA_END) && !(gpa >= L0_BASE && gpa < L0_END);
 }
 
 /* The machine address of gpa, or NULL when the guest has no RAM there or the range crosses a page. */

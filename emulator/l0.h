@@ -17,6 +17,8 @@
 
 #define L0_BASE 0x30000000ul
 #define L0_END 0x34000000ul
+#define VGA_START 0xa0000ul	/* the one hole in RAM */
+#define VGA_END 0xc0000ul
 #define RAM_MAX (2ul << 30)
 #define PAGE_LEN 4096ul
 #define HUGE_LEN (2ul << 20)
@@ -53,6 +55,7 @@ struct level {
 	bool start;		/* made runnable by AP creation, not yet entered */
 	uint64_t ghcb_msr;
 	uint64_t ghcb_gfn;	/* registered; NO_GFN: none */
+	uint64_t dr7;		/* as the guest told the host */
 };
 #define NO_GFN UINT64_MAX
 

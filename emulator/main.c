@@ -13,6 +13,9 @@
 #define RSDP_START 0xe0000ull
 #define RSDP_END 0x100000ull
 #define RSDP_LEN 36u
+#define PCI_ADDRESS 0xcf8u
+#define PCI_DATA 0xcfcu
+#define BRIDGE_440FX 0x12378086u
 
 struct multiboot_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, module_count, modules;
@@ -148,13 +151,30 @@ static void place_rsdp(uint64_t to)
 	l0_stop(STOP_BUG, "no RSDP");
 }
 
+/*
+ * 0xc0000..0xfffff becomes plain memory, as KVM's guests have it: the BIOS has left its shadow write-protected in
+ * the host bridge's registers (440FX: 0x59.., Q35: 0x90..).
+ */
+static void unlock_shadow(void)
+{
+	uint32_t bridge = 1u << 31, reg, i;
+
+	cpu_out32(PCI_ADDRESS, bridge);
+	reg = cpu_in32(PCI_DATA) == BRIDGE_440FX ? 0x59 : 0x90;
+	for (i = reg; i < reg + 7; i++) {
+		cpu_out32(PCI_ADDRESS, bridge | (i & ~3u));
+		cpu_out8((uint16_t)(PCI_DATA + (i & 3)), 0x33);
+	}
+}
+
 static void make_map(const struct multiboot_info *m)
 {
 	uint64_t tables = tables_start(m), rsdp = tables - PAGE_LEN;
 
 	place_rsdp(rsdp);
-	add_range(0, 0xa0000, false);
-	add_range(0xc0000, L0_BASE, false);	/* with the BIOS's shadow: without EFI, Linux looks there */
+	unlock_shadow();
+	add_range(0, VGA_START, false);
+	add_range(VGA_END, L0_BASE, false);
 	add_range(L0_END, rsdp, false);
 	add_range(rsdp, ram_end, true);
 }

@@ -80,6 +80,7 @@ void vcpu_init(struct vcpu *v)
 	for (i = 0; i < VMPLS; i++) {
 		v->level[i].ghcb_msr = GHCB_MSR_SEV_INFO | (uint64_t)CBIT << 24 | 1ull << 32 | (uint64_t)GHCB_VERSION << 48;
 		v->level[i].ghcb_gfn = NO_GFN;
+		v->level[i].dr7 = 0x400;
 	}
 }
 

@@ -25,7 +25,7 @@ struct mon_vcpu {
 	uint32_t apic_id;
 	uint32_t vmsa;		/* frames */
 	uint32_t caa;
-	uint8_t copy[MON_PAGE];	/* of what the guest passed; used by this CPU's call only */
+	_Alignas(8) uint8_t copy[MON_PAGE];	/* of what the guest passed; used by this CPU's call only */
 };
 
 /* Messages to the secure processor, guestmsg.c. */
@@ -37,8 +37,8 @@ struct mon_msg {
 	bool open;			/* req holds a message with number seq + 1 whose fate is unknown */
 	uint8_t rsp_type;		/* what answers it */
 	uint16_t rsp_len;
-	uint8_t req[MON_PAGE];
-	uint8_t rsp[MON_PAGE];
+	_Alignas(8) uint8_t req[MON_PAGE];
+	_Alignas(8) uint8_t rsp[MON_PAGE];
 	uint8_t certs[MON_CERT_LEN];
 	struct platform_req ask;	/* to the platform service */
 	struct platform_rsp answer;

@@ -119,8 +119,8 @@ static uint32_t seize(struct mon_locked *k, uint32_t frame, uint8_t *copy)
 		plat_flush();
 		plat_read(at, copy, sizeof(struct vmsa));
 		good = acceptable(k->m, (const struct vmsa *)copy);
-		if (good)
-			r = plat_rmpadjust(at, false, RMPADJUST_ATTR(k->m->guest_vmpl, 0) | RMPADJUST_VMSA);
+		if (good)	/* readable: Linux looks at sev_features in it before it asks the host to run it */
+			r = plat_rmpadjust(at, false, RMPADJUST_ATTR(k->m->guest_vmpl, RMP_R) | RMPADJUST_VMSA);
 	}
 	if (good && r == SNP_OK)
 		return SVSM_SUCCESS;

@@ -16,14 +16,14 @@
 #define BOOT_GDT 0x12000ull
 #define BOOT_TOP 0x13000ull
 #define BOOT_MID 0x14000ull
+#define SETUP_DATA 0x15000ull	/* in RAM: of reserved pages the kernel would make a shared mapping */
 #define STACK 0x9f000ull
 /* In one 2 MiB piece: the kernel reaches them early, through whatever its decompressor happened to map. */
 #define BLOB 0xe00000ull
 #define SECRETS (BLOB + 0x1000)
 #define CPUID (BLOB + 0x2000)
 #define CALLING_AREA (BLOB + 0x3000)
-#define SETUP_DATA (BLOB + 0x4000)
-#define BLOB_LEN 0x5000ull
+#define BLOB_LEN 0x4000ull
 
 /* struct boot_params */
 #define BP_RSDP 0x070

@@ -14,6 +14,9 @@ struct snp_secrets fake_secrets;
 struct igvm_memory_map_entry fake_map[LAUNCH_PARAM_MAP_MAX];
 jmp_buf fake_stop;
 bool fake_stop_armed;
+bool fake_tiny;
+
+#define TINY_END 0x1400u	/* frames */
 
 static struct mon the_mon;
 static struct platform platform_service, psp;
@@ -98,7 +101,7 @@ unsigned plat_pvalidate(struct gpa page, bool huge, bool validate)
 	for (i = 0; i < n; i++)
 		rmp_of(page.v + (uint64_t)i * MON_PAGE)->validated = validate;
 	if (!validate)
-		fake.stale = true;
+		__atomic_store_n(&fake.stale, true, __ATOMIC_RELAXED);
 	return SNP_OK;
 }
 
@@ -123,7 +126,7 @@ unsigned plat_rmpadjust(struct gpa page, bool huge, uint64_t attr)
 		struct fake_rmp *r = rmp_of(page.v + (uint64_t)i * MON_PAGE);
 
 		if (r->perm[vmpl] & ~perm)
-			fake.stale = true;
+			__atomic_store_n(&fake.stale, true, __ATOMIC_RELAXED);
 		r->perm[vmpl] = (uint8_t)perm;
 		r->vmsa = vmsa;
 	}
@@ -169,8 +172,8 @@ void plat_read_shared(struct gpa at, void *to, size_t len)
 
 void plat_flush(void)
 {
-	fake.flushes++;
-	fake.stale = false;
+	__atomic_add_fetch(&fake.flushes, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&fake.stale, false, __ATOMIC_RELAXED);
 }
 
 static void assign(uint64_t gpa, bool huge)
@@ -265,7 +268,7 @@ static size_t psp_report(const struct snp_report_req *q, struct snp_report_rsp *
 /* Returns the firmware's error. */
 static uint32_t psp_message(const uint8_t *req, uint8_t *rsp)
 {
-	uint8_t page[MON_PAGE];
+	_Alignas(8) uint8_t page[MON_PAGE];
 	struct snp_msg_hdr h;
 	size_t len;
 
@@ -405,8 +408,6 @@ enum rc plat_service_destroy(void)
 	for (i = 0; i < MON_LANES; i++)
 		if (__atomic_load_n(&fake.lane_inside[i], __ATOMIC_ACQUIRE))
 			broken("the service goes while a lane runs", i);
-	if (fake.piece > 1000)
-		fake.piece = 0;
 	if (fake.destroys++ % (fake.destroy_pieces + 1) != fake.destroy_pieces)
 		return RC_BUSY;
 	fake.loaded = false;
@@ -419,7 +420,7 @@ bool fake_guest_may(uint64_t gpa, unsigned right)
 {
 	const struct fake_rmp *r = rmp_of(gpa);
 
-	return r->assigned && r->validated && !r->vmsa && (r->perm[FAKE_VMPL] & right) == right;
+	return r->assigned && r->validated && !(r->vmsa && right != RMP_R) && (r->perm[FAKE_VMPL] & right) == right;
 }
 
 void fake_guest_write(uint64_t gpa, const void *p, size_t len)
@@ -501,12 +502,19 @@ static void lay_out(void)
 	fake_map[1] = (struct igvm_memory_map_entry){ .first_page = FAKE_ACPI / MON_PAGE, .pages = 3,
 						      .type = IGVM_MEM_RESERVED };
 	fake_map[2] = (struct igvm_memory_map_entry){ .first_page = 0x100, .pages = FAKE_TOP / MON_PAGE - 0x100 };
+	if (fake_tiny) {
+		fake_info.kernel.len = 4 * MON_PAGE;
+		fake_info.initrd = (struct launch_range){ 0 };
+		fake_info.memory_end = LAUNCH_MON_BASE + LAUNCH_MON_LEN;
+		fake_map[2].pages = TINY_END - 0x100;
+		launch(FAKE_BOOT_VMSA, 1);
+	}
 	memcpy(fake.shared + FAKE_ACPI, "RSD PTR and what follows", 24);
 	memcpy(fake.shared + FAKE_ACPI + 2 * MON_PAGE, "DSDT", 4);
 	launch(LAUNCH_MON_BASE, 4);
 	launch(LAUNCH_IMAGE, 0x200);
-	launch(LAUNCH_KERNEL, FAKE_KERNEL_PAGES);
-	launch(LAUNCH_INITRD, FAKE_INITRD_PAGES);
+	launch(LAUNCH_KERNEL, fake_tiny ? 4 : FAKE_KERNEL_PAGES);
+	launch(LAUNCH_INITRD, fake_tiny ? 0 : FAKE_INITRD_PAGES);
 }
 
 void fake_reset(void)
@@ -574,9 +582,9 @@ static int rights_of(enum page_state s)
 	case PAGE_LANE_REQ:
 		return RMP_ALL;
 	case PAGE_LANE_RSP:
+	case PAGE_VMSA:
 		return RMP_R;
 	case PAGE_MONITOR:
-	case PAGE_VMSA:
 	case PAGE_LAUNCH:
 		return 0;
 	default:
@@ -631,6 +639,8 @@ void fake_check(struct mon *m)
 	for (i = 0; i < FAKE_TOP / MON_PAGE; i++) {
 		enum page_state s = m->page[i];
 
+		if (fake_tiny && i == TINY_END)	/* to the monitor's memory */
+			i = LAUNCH_MON_BASE / MON_PAGE;
 		check_page(i, s);
 		ca += s == PAGE_CA;
 		vmsa += s == PAGE_VMSA;

@@ -91,8 +91,9 @@ struct fake {
 };
 extern struct fake fake;
 
-/* A machine as after launch, with nothing refused. */
+/* A machine as after launch, with nothing refused. Tiny (for the fuzzer): some megabytes of memory only. */
 void fake_reset(void);
+extern bool fake_tiny;
 /* The launch information, secrets and memory map that fake_reset() laid out; a test may change them before it boots. */
 extern struct launch_info fake_info;
 extern struct snp_secrets fake_secrets;

@@ -196,6 +196,11 @@ TEST(a_bad_entry_stops_a_list_and_keeps_what_came_before)
 TEST(lists_and_blocks_must_lie_in_one_page_of_the_guests)
 {
 	static const uint64_t bad[] = { LAUNCH_MON_BASE, 0xa0000, MON_GPA_END, 1ull << 39, ~0x3ffull, FAKE_BOOT_VMSA };
+	static const struct vmpl_block lists[] = {
+		{ .gpa = SESSION_LIST + 4, .count = 1 },   { .gpa = SESSION_LIST, .count = 0 },
+		{ .gpa = SESSION_LIST, .count = 513 },	   { .gpa = SESSION_LIST, .count = UINT32_MAX },
+		{ .gpa = SESSION_LIST + 8, .count = 512 },
+	};
 	struct mon *m = fake_boot();
 	struct mon_regs r;
 	size_t i;
@@ -206,11 +211,8 @@ TEST(lists_and_blocks_must_lie_in_one_page_of_the_guests)
 		r = (struct mon_regs){ .rcx = bad[i], .rdx = ~0ull, .r8 = ~0ull };
 		EXPECT_INT(fake_call(m, 0, CALL_PROTOCOL, VMPL_HELLO, &r), SVSM_INVALID_ADDRESS);
 	}
-	EXPECT_INT(kms(m, 0, VMPL_ADD, (struct vmpl_block){ .gpa = SESSION_LIST + 4, .count = 1 }, &r), SVSM_INVALID_PARAMETER);
-	EXPECT_INT(kms(m, 0, VMPL_ADD, (struct vmpl_block){ .gpa = SESSION_LIST, .count = 0 }, &r), SVSM_INVALID_PARAMETER);
-	EXPECT_INT(kms(m, 0, VMPL_ADD, (struct vmpl_block){ .gpa = SESSION_LIST, .count = 513 }, &r), SVSM_INVALID_PARAMETER);
-	EXPECT_INT(kms(m, 0, VMPL_ADD, (struct vmpl_block){ .gpa = SESSION_LIST, .count = UINT32_MAX }, &r), SVSM_INVALID_PARAMETER);
-	EXPECT_INT(kms(m, 0, VMPL_ADD, (struct vmpl_block){ .gpa = SESSION_LIST + 8, .count = 512 }, &r), SVSM_INVALID_PARAMETER);
+	for (i = 0; i < ARRAY_LEN(lists); i++)
+		EXPECT_INT(kms(m, 0, VMPL_ADD, lists[i], &r), SVSM_INVALID_PARAMETER);
 	r = (struct mon_regs){ .rcx = SESSION_LIST + MON_PAGE - 80, .rdx = ~0ull, .r8 = ~0ull };
 	EXPECT_INT(fake_call(m, 0, CALL_PROTOCOL, VMPL_HELLO, &r), SVSM_INVALID_PARAMETER);
 	r.rcx = SESSION_LIST + 1;

@@ -50,7 +50,7 @@ TEST(a_vcpu_is_created_used_and_deleted)
 	EXPECT(!mon_take(m, 1, &vmsa, &caa));
 	EXPECT_INT(create_good(m, VMSA_1, CA_1, 1), SVSM_SUCCESS);
 	EXPECT(fake.rmp[VMSA_1 / MON_PAGE].vmsa);
-	EXPECT(!fake_guest_may(VMSA_1, RMP_R));
+	EXPECT(fake_guest_may(VMSA_1, RMP_R) && !fake_guest_may(VMSA_1, RMP_W));
 	EXPECT(fake_guest_may(CA_1, RMP_ALL));
 	EXPECT(mon_take(m, 1, &vmsa, &caa));
 	EXPECT(vmsa.v == VMSA_1 && caa.v == CA_1);
@@ -67,7 +67,7 @@ TEST(the_guests_rights_are_gone_before_its_vmsa_is_looked_at)
 
 	EXPECT_INT(create_good(m, VMSA_1, CA_1, 1), SVSM_SUCCESS);
 	EXPECT(fake.flushes > 0 && !fake.stale);
-	EXPECT_INT(fake.rmp[VMSA_1 / MON_PAGE].perm[FAKE_VMPL], 0);
+	EXPECT_INT(fake.rmp[VMSA_1 / MON_PAGE].perm[FAKE_VMPL], RMP_R);	/* the kernel reads sev_features there */
 }
 
 TEST(a_vmsa_of_another_level_or_without_the_right_features_is_refused)
@@ -236,7 +236,7 @@ TEST(each_refusal_of_the_hardware_leaves_the_vmsas_page_with_its_owner)
 			EXPECT_INT(create_good(m, VMSA_1, CA_1, 1), SVSM_SUCCESS);
 			fake.refuse_at = 1;
 			EXPECT_INT(DELETE(m, VMSA_1), SVSM_PROTOCOL_BASE + codes[c]);
-			EXPECT(fake.rmp[VMSA_1 / MON_PAGE].vmsa && !fake_guest_may(VMSA_1, RMP_R));
+			EXPECT(fake.rmp[VMSA_1 / MON_PAGE].vmsa && !fake_guest_may(VMSA_1, RMP_W));
 			EXPECT_INT(DELETE(m, VMSA_1), SVSM_SUCCESS);
 		}
 }
