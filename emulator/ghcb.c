@@ -5,7 +5,7 @@
  * As a real host: of the guest it sees the GHCB MSR and the shared GHCB page, each field of which is read once,
  * and which levels can be entered; never a register in a VMSA.
  */
-#include "emulator/l0.h"
+#include "emulator/secure.h"
 
 #define HV_FEATURES (GHCB_HV_SNP | GHCB_HV_AP_CREATION | GHCB_HV_MULTI_VMPL)
 #define MSR_ERROR 1ull
@@ -305,6 +305,46 @@ static void nae_ap_creation(struct ghcb_call *c)
 		smp_wake(to);
 }
 
+/*
+ * A message to the secure processor. Both pages are the guest's shared memory; the request is copied before the
+ * firmware sees it, since another vCPU may rewrite the page.
+ */
+static void nae_guest_request(struct ghcb_call *c)
+{
+	static uint8_t request[PAGE_LEN];
+	uint8_t *from = gmem_shared(c->info1, PAGE_LEN), *to = gmem_shared(c->info2, PAGE_LEN);
+
+	if (!from || !to || from == to) {
+		malformed(c, GHCB_ERR_INVALID_INPUT);
+		return;
+	}
+	memcpy(request, from, PAGE_LEN);
+	c->out2 = secure_request(request, to);
+}
+
+/* The same, with certificates for the guest's convenience; too little room is said before the firmware is called. */
+static void nae_ext_guest_request(struct ghcb_call *c)
+{
+	uint64_t len, i;
+	const uint8_t *certs = secure_certs(&len);
+
+	if (c->rbx < len / PAGE_LEN) {
+		PUT(c, rbx, len / PAGE_LEN);
+		c->out2 = (uint64_t)GUEST_REQ_VMM_LEN << 32;
+		return;
+	}
+	for (i = 0; i < len; i += PAGE_LEN) {
+		uint8_t *to = gmem_shared(c->rax + i, PAGE_LEN);
+
+		if (!to) {
+			malformed(c, GHCB_ERR_INVALID_INPUT);
+			return;
+		}
+		memcpy(to, certs + i, PAGE_LEN);
+	}
+	nae_guest_request(c);
+}
+
 static void nae_run_vmpl(struct ghcb_call *c)
 {
 	if (c->info1 >= VMPLS)
@@ -346,6 +386,8 @@ static const struct nae {
 	{ NAE_NMI_COMPLETE, 0, nae_nothing },
 	{ NAE_AP_RESET_HOLD, 0, nae_reset_hold },
 	{ NAE_PSC, NEED(IN_SCRATCH), nae_psc },
+	{ NAE_GUEST_REQUEST, 0, nae_guest_request },
+	{ NAE_EXT_GUEST_REQUEST, NEED(IN_RAX) | NEED(IN_RBX), nae_ext_guest_request },
 	{ NAE_AP_CREATION, 0, nae_ap_creation },
 	{ NAE_RUN_VMPL, 0, nae_run_vmpl },
 	{ NAE_HV_FEATURES, 0, nae_features },

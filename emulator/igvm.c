@@ -76,15 +76,11 @@ enum rc igvm_next(struct igvm *f, struct igvm_item *out)
 		return RC_BAD_INPUT;
 	if (len % 8 && !cur_sub(&c, 8 - len % 8, &padding))
 		return RC_BAD_INPUT;
-	if (item.type == IGVM_SNP_ID_BLOCK) {
-		item.raw = body;
-	} else {
-		for (i = 0; i < ARRAY_LEN(sizes) && sizes[i].type != item.type; i++)
-			;
-		if (i == ARRAY_LEN(sizes) || sizes[i].len != len)
-			return RC_BAD_INPUT;
-		memcpy(&item.platform, body.p, len);
-	}
+	for (i = 0; i < ARRAY_LEN(sizes) && sizes[i].type != item.type; i++)
+		;
+	if (i == ARRAY_LEN(sizes) || sizes[i].len != len)
+		return RC_BAD_INPUT;
+	memcpy(&item.platform, body.p, len);
 	f->headers = c;
 	*out = item;
 	return RC_OK;

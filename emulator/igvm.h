@@ -26,7 +26,6 @@ struct igvm_item {
 		struct igvm_vp_context context;
 		struct igvm_required_memory required;
 		struct igvm_parameter parameter;
-		struct slice raw;	/* IGVM_SNP_ID_BLOCK: as it stands in the file */
 	};
 };
 

@@ -5,7 +5,8 @@
  */
 #include "emulator/igvm.h"
 #include "emulator/l0.h"
-#include "snp/launch.h"
+#include "emulator/psp/psp.h"
+#include "emulator/secure.h"
 
 #define PLATFORM_MASK 1u
 #define AREAS 4u
@@ -15,11 +16,42 @@ static struct area {
 	uint8_t *at;
 	uint64_t len;
 } areas[AREAS];
-static bool has_context;
+static bool has_policy, has_context;
 
 __attribute__((noreturn)) static void malformed(const char *what)
 {
 	l0_stop(STOP_IMAGE, "image: %s", what);
+}
+
+/* Pages of one type in a row, not yet shown to the firmware. */
+static struct {
+	enum snp_page_type type;
+	uint64_t gpa, count;
+} batch;
+
+static void measure_batch(void)
+{
+	uint32_t status;
+
+	if (!batch.count)
+		return;
+	status = secure_launch_page(batch.type, batch.gpa, batch.count, (uint8_t *)batch.gpa);
+	if (status)
+		l0_stop(STOP_IMAGE, "firmware refuses page %lx type %u status %x", batch.gpa, batch.type, status);
+	batch.count = 0;
+}
+
+static void measure(enum snp_page_type type, uint64_t gpa)
+{
+	bool goes_on = batch.count && batch.type == type && batch.gpa + batch.count * PAGE_LEN == gpa &&
+		       batch.count < PSP_PAGES_MAX && type != SNP_PAGE_SECRETS && type != SNP_PAGE_CPUID;
+
+	if (!goes_on) {
+		measure_batch();
+		batch.type = type;
+		batch.gpa = gpa;
+	}
+	batch.count++;
 }
 
 /* Puts one page in place. `contents` NULL: zeros. */
@@ -41,6 +73,7 @@ static void launch_page(uint64_t gpa, enum snp_page_type type, const uint8_t *co
 		cpuid_page_fill((struct snp_cpuid_page *)to);
 	if (rmp_launch(&rmp, host_pfn(gfn), gfn, false) != RC_OK)
 		malformed("page given twice");
+	measure(type, gpa);
 }
 
 static void load_page(const struct igvm *f, const struct igvm_page_data *d)
@@ -139,6 +172,9 @@ static void load_context(const struct igvm *f, const struct igvm_vp_context *d)
 	    igvm_data(f, d->file_offset, &data) != RC_OK)
 		malformed("vCPU context");
 	memcpy(a, data.p, PAGE_LEN);
+	measure_batch();
+	if (secure_launch_page(SNP_PAGE_VMSA, SNP_VMSA_GPA, 1, (uint8_t *)a))
+		malformed("vCPU context refused by the firmware");
 	if (a->vmpl || rmp_launch(&rmp, pfn, FIRMWARE_GFN, true) != RC_OK)
 		malformed("vCPU context");
 	vcpus[0].level[0].next_vmsa = pfn;
@@ -164,8 +200,9 @@ static void directive(const struct igvm *f, const struct igvm_item *item)
 			malformed("not for SEV-SNP");
 		break;
 	case IGVM_GUEST_POLICY:
-		if (!(item->policy.policy & SNP_POLICY_ONE))
+		if (has_policy || secure_launch_start(item->policy.policy))
 			malformed("guest policy");
+		has_policy = true;
 		break;
 	case IGVM_PARAMETER_AREA:
 		load_area(f, &item->area);
@@ -195,8 +232,10 @@ static void directive(const struct igvm *f, const struct igvm_item *item)
 
 void launch(struct module image)
 {
+	uint8_t digest[SNP_DIGEST_LEN];
 	struct igvm_item item;
 	struct igvm f;
+	unsigned i;
 
 	if (igvm_open(slice_of(image.at, image.len), &f) != RC_OK)
 		malformed("not an IGVM file");
@@ -209,4 +248,11 @@ void launch(struct module image)
 	}
 	if (!has_context)
 		malformed("no vCPU context");
+	measure_batch();
+	if (secure_launch_finish(digest))
+		malformed("launch refused by the firmware");
+	l0_print("L0: launch digest ");
+	for (i = 0; i < sizeof(digest); i++)
+		l0_print("%02x", digest[i]);
+	l0_print("\n");
 }

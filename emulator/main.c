@@ -3,7 +3,7 @@
  * L0's start: options, the machine's memory, the modules, the launch, then the boot vCPU's loop. What the boot
  * loader left in guest memory is gone before the guest runs.
  */
-#include "emulator/l0.h"
+#include "emulator/secure.h"
 
 #define MULTIBOOT_MAGIC 0x2badb002u
 #define MULTIBOOT_MMAP (1u << 6)
@@ -184,8 +184,8 @@ static void find_modules(const struct multiboot_info *m, struct module *out)
 	const struct multiboot_module *mods = (const void *)(uint64_t)m->modules;
 	uint32_t i;
 
-	if (m->module_count < 1 || m->module_count > MODULES)
-		l0_stop(STOP_BUG, "%u modules", m->module_count);
+	if (m->module_count != MODULES)
+		l0_stop(STOP_BUG, "%u modules, wanted launch image, chip file, secure processor's program", m->module_count);
 	for (i = 0; i < m->module_count; i++)
 		out[i] = (struct module){ (const uint8_t *)(uint64_t)mods[i].start, mods[i].end - mods[i].start };
 }
@@ -226,6 +226,7 @@ void l0_main(void)
 	smp_start();
 	make_map(m);
 	find_modules(m, modules);
+	secure_start(modules[1], modules[2]);
 	launch(modules[0]);
 	wipe(modules, m->module_count);
 	l0_print("L0: %u vCPUs, io=%s\n", vcpu_count, opt.strict_io ? "strict" : "fast");
