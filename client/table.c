@@ -50,10 +50,15 @@ const struct opt cli_common[] = {
 	{ .name = "material-format", .kind = OPT_CHOICE, .arg = "FORMAT", .values = "raw base64 hex", \
 	  .help = "how the file holds it (default raw)" }
 
+#define CHANNEL_OPT \
+	{ .name = "channel", .kind = OPT_TEXT, .arg = "CHANNEL", \
+	  .help = "where the core runs: process (default), or svsm:/dev/svsm for VMPL0 of this virtual machine" }
+
 static const struct opt serve_opts[] = {
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration, as Hadoop KMS has it" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "where the sealed keys are kept" },
 	{ .name = "listen", .kind = OPT_TEXT, .arg = "HOST:PORT", .help = "address to listen on" },
+	CHANNEL_OPT,
 	{ .name = "hints", .kind = OPT_FLAG, .help = "first print three commands to try, and what the isolation is worth" },
 	{ 0 },
 };
@@ -124,18 +129,21 @@ static const struct opt doctor_opts[] = {
 static const struct opt export_opts[] = {
 	{ .name = "recovery", .kind = OPT_FILE, .arg = "FILE", .help = "the copy to write; must not exist" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
+	CHANNEL_OPT,
 	{ 0 },
 };
 
 static const struct opt verify_opts[] = {
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory" },
+	CHANNEL_OPT,
 	{ 0 },
 };
 
 static const struct opt recover_opts[] = {
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
 	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "the owner's private recovery key, PEM" },
+	CHANNEL_OPT,
 	{ 0 },
 };
 

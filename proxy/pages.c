@@ -27,6 +27,15 @@ static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
 		outbuf_printf(o, "%02x", *p);
 }
 
+const char *isolation_protects(const char *isolation)
+{
+	if (strcmp(isolation, "process") == 0)
+		return "keys are kept from other users of this machine, not from its administrator or the hypervisor";
+	if (strcmp(isolation, "vmpl0-snp") == 0)
+		return "keys are kept from this virtual machine's administrator and from its host; have it attested";
+	return "keys are kept from nobody: an emulator, without memory encryption, for development";
+}
+
 /*
  * Always 200 while the server can answer at all; "status" says whether it can do its work. What the
  * isolation is worth is said in words: nobody should take "process" for hardware protection.
@@ -44,11 +53,7 @@ static void health(struct work *k)
 	audit_state(s->audit, &audit);
 	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing;
 	outbuf_printf(&o, "{\"status\":\"%s\",\"isolation\":\"%s\",\"protects\":\"%s\",\"version\":\"%s\",",
-		      ok ? "ok" : up ? "degraded" : "starting", isolation,
-		      strcmp(isolation, "process") == 0 ? "keys are kept from other users of this machine, not from "
-							  "its administrator or the hypervisor" :
-							  "see docs/threat-model.md",
-		      SVSM_VERSION);
+		      ok ? "ok" : up ? "degraded" : "starting", isolation, isolation_protects(isolation), SVSM_VERSION);
 	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
 		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
 		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);

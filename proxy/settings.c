@@ -125,6 +125,8 @@ static const struct row table[SET_COUNT] = {
 		"directory of the sealed store" },
 	[SET_LISTEN] = { "svsm.kms.listen", T_ADDRESS, 0, "", .help =
 		"`HOST:PORT`, several separated by commas; replaces hadoop.kms.http.host and .port" },
+	[SET_CHANNEL] = { "svsm.kms.channel", T_STRING, 0, "process", .help =
+		"where the trusted core runs: `process`, a sandboxed process; `svsm:/dev/svsm`, VMPL0 of this virtual machine" },
 	[SET_WORKERS] = { "svsm.kms.workers", T_INT, 0, "0", 0, 256, .help = "worker threads; 0 is one per CPU" },
 	[SET_PIN] = { "svsm.kms.pin", T_BOOL, 0, "true", .help =
 		"keep each worker and its partner in the core on one CPU" },

@@ -54,6 +54,7 @@ enum setting {
 	/* ours */
 	SET_DATA_DIR,
 	SET_LISTEN,
+	SET_CHANNEL,
 	SET_WORKERS,
 	SET_PIN,
 	SET_SPIN_US,
