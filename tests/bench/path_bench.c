@@ -105,26 +105,6 @@ int channel_death_fd(const struct channel *ch)
 	return -1;	/* poll() passes over it: this service cannot die alone */
 }
 
-void channel_kill(struct channel *ch)
-{
-	(void)ch;
-}
-
-uint32_t channel_workers(const struct channel *ch)
-{
-	(void)ch;
-	return 1;
-}
-
-enum rc channel_open_svsm(const char *device, uint32_t workers, struct channel **ch, struct channel_error *err)
-{
-	(void)device;
-	(void)workers;
-	(void)ch;
-	(void)err;
-	return RC_MACHINE;
-}
-
 int channel_pid(const struct channel *ch)
 {
 	(void)ch;
