@@ -137,7 +137,7 @@ static void judge_owner(struct verifier_case *c)
 	bool same;
 
 	if (!c->policy->has_owner) {
-		not_asked(v, CHECK_OWNER, "no owner was asked for: whoever runs the machine may have set its access control lists");
+		not_asked(v, CHECK_OWNER, "no owner was asked for: who wrote its access control lists is not known");
 		return;
 	}
 	if (!v->has_manifest || !v->manifest.has_kms) {

@@ -22,7 +22,7 @@ struct attest_kms_manifest {
 	uint32_t protocol;	/* CALL_PROTOCOL, wire/call.h */
 	uint8_t service[48];	/* SHA-384 of the service's ELF file */
 	uint8_t platform[48];	/* SHA-384 of the platform service's ELF file */
-	struct call_evidence evidence;	/* what the service says of itself: owner, configuration, store; zeros while it does not run */
+	struct call_evidence evidence;	/* what the service says of itself; zeros while it does not run */
 };
 ABI_SIZE(struct attest_kms_manifest, 200);
 ABI_AT(struct attest_kms_manifest, evidence, 104);
