@@ -67,7 +67,7 @@ TEST(the_guests_rights_are_gone_before_its_vmsa_is_looked_at)
 
 	EXPECT_INT(create_good(m, VMSA_1, CA_1, 1), SVSM_SUCCESS);
 	EXPECT(fake.flushes > 0 && !fake.stale);
-	EXPECT_INT(fake.rmp[VMSA_1 / MON_PAGE].perm[FAKE_VMPL], RMP_R);
+	EXPECT_INT(fake.rmp[VMSA_1 / MON_PAGE].perm[FAKE_VMPL], RMP_R);	/* the kernel reads sev_features there */
 }
 
 TEST(a_vmsa_of_another_level_or_without_the_right_features_is_refused)
