@@ -3,7 +3,7 @@
  * CPUID as the guest shall see it: what QEMU executes, without what would not work in an SNP guest on it, with
  * SEV-SNP, and with leaves that name the emulator. Notes section 5, spec sections 2.7, 4.4, 8.6.
  */
-#include "emulator/l0.h"
+#include "emulator/attack.h"
 #include "snp/launch.h"
 
 #define MAX_STD 0xbu
@@ -86,5 +86,9 @@ void cpuid_page_fill(struct snp_cpuid_page *page)
 
 		page->e[i] = (struct snp_cpuid_entry){ .eax_in = leaves[i][0], .ecx_in = leaves[i][1], .eax = r.a,
 						       .ebx = r.b, .ecx = r.c, .edx = r.d };
+	}
+	if (attack_now(ATTACK_WRONG_CPUID_PAGE)) {	/* no random numbers, and a C-bit elsewhere */
+		page->e[1].ecx &= ~(1u << 30);
+		page->e[ARRAY_LEN(leaves) - 1].ebx += 1;
 	}
 }

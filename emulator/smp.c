@@ -21,7 +21,7 @@ struct vcpu vcpus[MAX_CPUS];
 uint32_t vcpu_count = 1;
 static uint32_t arrived = 1;
 static bool released;
-static uint32_t lock_next, lock_now;	/* a ticket lock */
+static bool locked;
 extern uint8_t l0_trampoline[], l0_trampoline_end[], exception_gates[], nmi_gate[];
 extern uint64_t l0_cpu_stack;
 void l0_cpu_main(void);
@@ -63,17 +63,17 @@ void cpu_setup(struct vcpu *v)
 	vcpu_init(v);
 }
 
+/* Not fair, on purpose: where QEMU has fewer cores than vCPUs, a queue would wait for threads that do not run. */
 void l0_lock(void)
 {
-	uint32_t mine = __atomic_fetch_add(&lock_next, 1, __ATOMIC_SEQ_CST);
-
-	while (__atomic_load_n(&lock_now, __ATOMIC_ACQUIRE) != mine)
-		cpu_pause();
+	while (__atomic_exchange_n(&locked, true, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(&locked, __ATOMIC_RELAXED))
+			cpu_pause();
 }
 
 void l0_unlock(void)
 {
-	__atomic_add_fetch(&lock_now, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&locked, false, __ATOMIC_RELEASE);
 }
 
 static volatile uint32_t *lapic(uint32_t reg)

@@ -407,15 +407,16 @@ static void handle_exit(struct vcpu *v)
 	handlers[code](v);
 }
 
-/* A level that AP creation made runnable, lowest first; VMPLS: none. */
+/* The level to start now, VMPLS: none. A running one can only be replaced by itself. */
 static unsigned next_start(const struct vcpu *v)
 {
 	unsigned i;
 
-	for (i = 0; i < VMPLS; i++)
-		if (v->level[i].start)
-			return i;
-	return VMPLS;
+	if (v->loaded)
+		return v->level[v->vmpl].start ? v->vmpl : VMPLS;
+	for (i = 0; i < VMPLS && !v->level[i].start; i++)
+		;
+	return i;
 }
 
 /*
@@ -426,7 +427,8 @@ static void take_start(struct vcpu *v)
 {
 	unsigned next = next_start(v);
 
-	if (next == VMPLS || (v->loaded && next != v->vmpl))
+	__atomic_store_n(&v->start_wanted, false, __ATOMIC_RELEASE);
+	if (next == VMPLS)
 		return;
 	if (v->loaded)	/* into the old VMSA, see ap_create() */
 		level_save(v, EXIT_NMI, 0, 0);
@@ -442,9 +444,11 @@ static void take_start(struct vcpu *v)
 void vcpu_loop(struct vcpu *v)
 {
 	for (;;) {
-		l0_lock();
-		take_start(v);
-		l0_unlock();
+		if (!v->loaded || __atomic_load_n(&v->start_wanted, __ATOMIC_ACQUIRE)) {
+			l0_lock();
+			take_start(v);
+			l0_unlock();
+		}
 		if (!v->loaded) {
 			cpu_wait_nmi();
 			__atomic_store_n(&v->kicked, false, __ATOMIC_SEQ_CST);

@@ -18,12 +18,6 @@ void level1_main(void)
 {
 }
 
-/* Arms the next trap: the instruction that causes it has `len` bytes. */
-static void expect_trap(unsigned len)
-{
-	expected = (struct expected){ .armed = true, .skip = len };
-}
-
 static bool vc_came(uint64_t code)
 {
 	return expected.came && expected.vector == 29 && expected.code == code;
