@@ -154,6 +154,8 @@ void plat_zero(struct gpa at, size_t len)
 void plat_read(struct gpa at, void *to, size_t len)
 {
 	private_only(at.v, len);
+	if (fake.on_read)
+		fake.on_read(at.v);
 	memcpy(to, fake.priv + at.v, len);
 }
 
@@ -287,7 +289,7 @@ static uint32_t psp_message(const uint8_t *req, uint8_t *rsp)
 		return SNP_FW_INVALID_COMMAND;
 	h = (struct snp_msg_hdr){ .seqno = h.seqno + 1, .algo = SNP_MSG_AES_256_GCM, .hdr_version = SNP_MSG_HDR_VERSION,
 				  .hdr_len = sizeof(h), .type = (uint8_t)((h.type + 1) ^ fake.psp_type_xor),
-				  .version = 1 ^ fake.psp_version_xor, .payload_len = (uint16_t)len, .vmpck = fake.psp_vmpck };
+				  .version = 1 ^ fake.psp_version_xor, .payload_len = (uint16_t)(len + fake.psp_len_add), .vmpck = fake.psp_vmpck };
 	memcpy(rsp, &h, sizeof(h));
 	if (!psp_crypt(PLATFORM_SEAL, rsp))
 		broken("the secure processor cannot seal", 0);
@@ -320,6 +322,8 @@ uint64_t plat_guest_request(const uint8_t *req, uint8_t *rsp, uint8_t *certs, si
 	if (__atomic_fetch_add(&in_request, 1, __ATOMIC_ACQUIRE) != 0)
 		broken("two guest requests at a time", 0);
 	host_compares(req);
+	if (fake.in_request)
+		fake.in_request();
 	fake.requests++;
 	fake.ext = certs != NULL;
 	if (host == HOST_BUSY)

@@ -307,8 +307,9 @@ TEST(an_answer_with_anything_wrong_in_its_header_is_not_taken)
 	struct mon *m;
 	unsigned i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 6; i++) {
 		m = fake_boot();
+		fake.psp_len_add = i == 4 ? 16 : i == 5 ? (uint16_t)-16 : 0;
 		fake.psp_type_xor = i == 0 ? 3 : 0;
 		fake.psp_vmpck = i == 1 ? 1 : 0;
 		fake.psp_version_xor = i == 2 ? 2 : 0;
@@ -346,20 +347,49 @@ TEST(a_platform_service_that_fails_fails_the_call)
 	}
 }
 
+static struct mon *asking;
+static uint64_t goes;
+
+/* CPU 1 of the guest, while CPU 0 waits for the secure processor. */
+static void gives_away(void)
+{
+	struct svsm_pvalidate_list list = { .entries = 1 };
+	struct mon_regs r = { .rcx = 0xb000 };
+
+	fake.in_request = NULL;
+	fake_guest_write(0xb000, &list, sizeof(list));
+	fake_guest_write(0xb008, &goes, 8);
+	EXPECT_INT(fake_call(asking, 1, 0, SVSM_PVALIDATE, &r), SVSM_SUCCESS);
+}
+
 TEST(buffers_that_change_hands_while_the_report_is_made_are_not_written)
 {
-	struct mon *m = fake_boot();
-	struct svsm_attest_req q = request();
-	struct svsm_pvalidate_list list = { .entries = 1 };
-	uint64_t entry = REPORT;
+	static const uint64_t buffers[] = { REPORT, MANIFEST, CERTS };
 	struct mon_regs r;
+	struct mon *m;
+	size_t i;
 
-	/* The page goes before the call: the check at the write is the one that holds. */
-	fake_guest_write(0xb000, &list, sizeof(list));
-	fake_guest_write(0xb008, &entry, 8);
-	r = (struct mon_regs){ .rcx = 0xb000 };
-	EXPECT_INT(fake_call(m, 0, 0, SVSM_PVALIDATE, &r), SVSM_SUCCESS);
-	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_ADDRESS);
+	for (i = 0; i < ARRAY_LEN(buffers); i++) {
+		m = fake_boot();
+		session_cpu(m, 1);
+		put_certs(48, 1000);
+		asking = m;
+		goes = buffers[i];
+		fake.in_request = gives_away;
+		EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_INVALID_ADDRESS);
+	}
+}
+
+TEST(an_old_answer_is_not_taken_for_a_new_one)
+{
+	static const struct snp_key_req req = { .fields = SNP_KEY_MIX_POLICY };
+	struct snp_key_rsp rsp;
+	struct mon *m;
+
+	BOOT_WITH(&m, HOST_REPLAY, HOST_HONEST);	/* the answer of the start: authentic, and of the same type */
+	EXPECT(msg_exchange(m, SNP_MSG_KEY_REQ, &req, sizeof(req), &rsp, sizeof(rsp), false) == RC_OK);
+	EXPECT_INT(fake.requests, 3);
+	EXPECT_INT(rsp.key[0], 0xa0 + SNP_KEY_MIX_POLICY);
 }
 
 TEST(the_sealing_root_is_asked_for_once_at_start)
@@ -386,6 +416,11 @@ TEST(a_start_with_a_busy_host_goes_on_and_a_hostile_one_leaves_no_root)
 		EXPECT(mon_keys(&m) == RC_OK);
 		EXPECT(m.have_root == (i == 0) && m.msg.dead == (i != 0));
 	}
+	memset(&m, 0, sizeof(m));
+	fake_reset();
+	fake.psp_status = SNP_FW_INVALID_PARAM;
+	EXPECT(fake_init(&m) == RC_OK && mon_memory(&m, fake_map, ARRAY_LEN(fake_map)) == RC_OK);
+	EXPECT(mon_keys(&m) == RC_OK && !m.have_root && !m.msg.dead);
 	memset(&m, 0, sizeof(m));
 	fake_reset();
 	fake.refuse = FAKE_PLATFORM;
