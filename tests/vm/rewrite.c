@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite PID COUNT SECONDS: rewrites the request pages of a running server while the core reads them, by the pages'
+ * rewrite PID COUNT SECONDS [tail]: rewrites the request pages of a running server while the core reads them, by the pages'
  * physical addresses: what root of the VM can do with no help from the proxy. At least COUNT times, and SECONDS long.
  *
  * Written are request bodies of the small slots and ring entries; not `tail`, which only decides how much there is to
  * do (a wrong one ends the service, and that is another test). Values: random, extreme lengths, a moment later the
  * old bytes again, so that the core sees one value here and another there if it looks twice.
+ *
+ * tail: makes the first lane's `tail` nonsense instead, once.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -118,6 +120,10 @@ int main(int argc, char **argv)
 	if (!pages) {
 		fprintf(stderr, "rewrite: no page is there\n");
 		return 2;
+	}
+	if (argc > 4) {
+		*(volatile uint32_t *)page[0] += 0x40000000;
+		return 0;
 	}
 	while (done < wanted || time(NULL) < end)
 		for (unsigned i = 0; i < 1000; i++, done++)

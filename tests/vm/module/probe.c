@@ -104,6 +104,10 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			return -ENODEV;
 		rdmsrl(MSR_CAA, caa);
 		return copy_to_user(user, &caa, sizeof(caa)) ? -EFAULT : 0;
+	case PROBE_IOC_COUNTERS:
+		caa = PROBE_COUNTERS_MAGIC;
+		asm volatile("vmmcall" : "+a"(caa) : : "memory");
+		return 0;
 	case PROBE_IOC_CALL:
 	case PROBE_IOC_RMPADJUST:
 	case PROBE_IOC_PVALIDATE:
