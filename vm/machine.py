@@ -88,7 +88,7 @@ class Machine:
         self.forwards = dict(forwards or {})
         self.cpus, self.memory, self.l0, self.cmdline = cpus, memory, tuple(l0), cmdline
         self.image = image or VM / "svsm-kms.igvm"
-        self.initramfs = initramfs or VM / "initramfs.cpio.gz"
+        self.initramfs = initramfs or VM / "plain.cpio.gz"
         self.binary = binary or os.environ.get("QEMU", "qemu-system-x86_64")
         self.own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="svsm-vm-"))

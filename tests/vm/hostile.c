@@ -113,7 +113,8 @@ static void bad_addresses(void)
 		issue((struct probe_call){ .rax = SVSM_DEPOSIT_MEM, .rcx = bad[i] }, MAY);
 		issue((struct probe_call){ .rax = SVSM_WITHDRAW_MEM, .rcx = bad[i] }, MAY);
 		issue((struct probe_call){ .rax = SVSM_QUERY_PROTOCOL, .rcx = bad[i], .rdx = bad[i], .r8 = bad[i], .r9 = bad[i] }, MAY);
-		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] | 1 }, REFUSE);
+		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] & ~1ull }, REFUSE);
+		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] | 1 }, MAY);	/* a question */
 	}
 	/* The calling area itself as what it must not be. */
 	issue((struct probe_call){ .rax = SVSM_CREATE_VCPU, .flags = PROBE_RCX_CAA, .rdx = own_page }, REFUSE);
@@ -234,7 +235,7 @@ static void bad_attest(void)
 					r.certs.len = 4096;
 				in.rax = protocol(SVSM_PROTO_ATTEST, call);
 				memcpy(in.buffer, &r, sizeof(r));
-				issue(in, REFUSE);
+				issue(in, which < 4 ? REFUSE : MAY);	/* reserved fields may be ignored */
 			}
 		}
 }

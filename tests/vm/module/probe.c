@@ -148,6 +148,17 @@ static void *map(phys_addr_t at, bool shared, bool *ram)
 	return (__force void *)(shared ? ioremap_cache(at, PAGE_SIZE) : ioremap_encrypted(at, PAGE_SIZE));
 }
 
+/*
+ * The kernel's image is mapped twice, and what it shares with the host (.bss..decrypted) rightly only where the
+ * image runs; pages of it that were freed are only in the map of all memory.
+ */
+static bool in_image(phys_addr_t at, void *own, size_t len)
+{
+	unsigned long va = __START_KERNEL_map + (unsigned long)(at - phys_base);
+
+	return at >= phys_base && at - phys_base < KERNEL_IMAGE_SIZE && !copy_from_kernel_nofault(own, (void *)va, len);
+}
+
 /* By a page of our own: what is read may be anything, also what the kernel would not let user space copy. */
 static long one_part(char __user *out, const char __user *in, loff_t pos, size_t len, void *own)
 {
@@ -158,6 +169,8 @@ static long one_part(char __user *out, const char __user *in, loff_t pos, size_t
 
 	if (in && copy_from_user(own, in, len))
 		return -EFAULT;
+	if (out && !shared && in_image(at, own, len))
+		return copy_to_user(out, own, len) ? -EFAULT : 0;
 	page = map(at, shared, &ram);
 	if (!page)
 		return -ENXIO;
