@@ -306,7 +306,8 @@ static uint32_t psp_message(const uint8_t *req, uint8_t *rsp)
 		return SNP_FW_INVALID_COMMAND;
 	h = (struct snp_msg_hdr){ .seqno = h.seqno + 1, .algo = SNP_MSG_AES_256_GCM, .hdr_version = SNP_MSG_HDR_VERSION,
 				  .hdr_len = sizeof(h), .type = (uint8_t)((h.type + 1) ^ fake.psp_type_xor),
-				  .version = 1 ^ fake.psp_version_xor, .payload_len = (uint16_t)(len + fake.psp_len_add), .vmpck = fake.psp_vmpck };
+				  .version = 1 ^ fake.psp_version_xor, .vmpck = fake.psp_vmpck,
+				  .payload_len = (uint16_t)(len + fake.psp_len_add) };
 	memcpy(rsp, &h, sizeof(h));
 	if (!psp_crypt(PLATFORM_SEAL, rsp))
 		broken("the secure processor cannot seal", 0);
