@@ -58,6 +58,7 @@ uint32_t channel_generation(const struct channel *ch);
 uint32_t channel_lane_generation(const struct channel_lane *l);
 /* enum boot_isolation: as the channel was opened; at VMPL0 as the monitor says. */
 uint32_t channel_isolation(const struct channel *ch);
+uint32_t channel_lane_isolation(const struct channel_lane *l);
 
 /* number < workers, or CHANNEL_CONTROL. */
 #define CHANNEL_CONTROL UINT32_MAX

@@ -93,6 +93,11 @@ uint32_t channel_isolation(const struct channel *ch)
 	return ch->isolation;
 }
 
+uint32_t channel_lane_isolation(const struct channel_lane *l)
+{
+	return l->ch->isolation;
+}
+
 /*
  * No lane may believe in an old counter when the new service starts at zero: a lane notices by the
  * generation, in channel_submit() and channel_flush(). While one is in a flush nothing is touched.

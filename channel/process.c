@@ -3,7 +3,8 @@
  * The process isolation: memfd areas and futexes. The request area is read-only for the service, the
  * response area read-only for us, as the VMPL rights have it on hardware.
  *
- * A crossing: wake the service if it sleeps, sleep until `done` has caught up with `tail`. With both sides pinned to one CPU that is two context switches for any number of calls.
+ * A crossing: wake the service if it sleeps, sleep until `done` has caught up with `tail`. With both sides
+ * pinned to one CPU that is two context switches for any number of calls.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -252,7 +253,6 @@ static bool wait_done(struct channel_lane *l)
 	__atomic_store_n(&REQ_CTL(l)->waiting, 0, __ATOMIC_RELAXED);
 	return true;
 }
-
 
 static bool process_cross(struct channel_lane *l)
 {

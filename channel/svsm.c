@@ -84,7 +84,8 @@ static enum rc svsm_restart(struct channel *ch, struct channel_error *err)
 		res = d->sys->ioctl(d->fd, SVSM_IOC_RESET, NULL);
 	} while (res != 0 && errno == EINTR);
 	if (res != 0)
-		return channel_fail(err, "the key service at VMPL0 does not start again", "see the kernel's log; restart this VM");
+		return channel_fail(err, "the key service at VMPL0 does not start again",
+				    "see the kernel's log; restart this VM");
 	return RC_OK;
 }
 

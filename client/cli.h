@@ -97,6 +97,10 @@ int verb_acl_check(struct cli *c);
 /* verb_measure.c */
 int verb_measure(struct cli *c);
 
+/* verb_attest.c */
+int verb_attest_report(struct cli *c);
+int verb_attest_verify(struct cli *c);
+
 /*
  * Reads at most out->max bytes of a file ("-" is stdin) that holds a secret; warns when others may
  * read it. False: the error is printed.

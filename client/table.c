@@ -3,6 +3,7 @@
  * The table of verbs. Parsing, help, man page and completion all come from here: one more verb is one
  * more row. Rows with two words form a group.
  */
+#include "channel/tsm.h"
 #include "client/cli.h"
 
 #define CIPHERS "AES/CTR/NoPadding SM4/CTR/NoPadding"
@@ -49,10 +50,15 @@ const struct opt cli_common[] = {
 	{ .name = "material-format", .kind = OPT_CHOICE, .arg = "FORMAT", .values = "raw base64 hex", \
 	  .help = "how the file holds it (default raw)" }
 
+#define CHANNEL_OPT \
+	{ .name = "channel", .kind = OPT_TEXT, .arg = "CHANNEL", \
+	  .help = "where the core runs: process (default), or svsm:/dev/svsm for VMPL0 of this virtual machine" }
+
 static const struct opt serve_opts[] = {
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration, as Hadoop KMS has it" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "where the sealed keys are kept" },
 	{ .name = "listen", .kind = OPT_TEXT, .arg = "HOST:PORT", .help = "address to listen on" },
+	CHANNEL_OPT,
 	{ .name = "hints", .kind = OPT_FLAG, .help = "first print three commands to try, and what the isolation is worth" },
 	{ 0 },
 };
@@ -123,18 +129,21 @@ static const struct opt doctor_opts[] = {
 static const struct opt export_opts[] = {
 	{ .name = "recovery", .kind = OPT_FILE, .arg = "FILE", .help = "the copy to write; must not exist" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
+	CHANNEL_OPT,
 	{ 0 },
 };
 
 static const struct opt verify_opts[] = {
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory" },
+	CHANNEL_OPT,
 	{ 0 },
 };
 
 static const struct opt recover_opts[] = {
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
 	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "the owner's private recovery key, PEM" },
+	CHANNEL_OPT,
 	{ 0 },
 };
 
@@ -167,6 +176,45 @@ static const struct opt measure_opts[] = {
 	{ .name = "policy", .kind = OPT_NUMBER, .arg = "N", .min = 0, .max = INT64_MAX,
 	  .help = "the guest policy (default 196608: SMT allowed, no debugging, no migration)" },
 	{ .name = "guest-vmpl", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = 3, .help = "of Linux (default 1)" },
+	{ 0 },
+};
+
+static const struct opt attest_report_opts[] = {
+	{ .name = "nonce", .kind = OPT_TEXT, .arg = "HEX",
+	  .help = "1 to 64 bytes of your own, never used before; others than 64 are hashed with SHA-512" },
+	{ .name = "out", .kind = OPT_FILE, .arg = "FILE", .help = "where to write the report" },
+	{ .name = "manifest", .kind = OPT_FILE, .arg = "FILE", .help = "where to write the services manifest" },
+	{ .name = "certs", .kind = OPT_FILE, .arg = "FILE", .help = "where to write the host's table of certificates" },
+	{ .name = "tsm", .kind = OPT_DIR, .arg = "DIR",
+	  .help = "ask this machine's kernel there, even when a server is named (default " TSM_DIR ")" },
+	{ 0 },
+};
+
+#define MASK_OPT(n, text) { .name = n, .kind = OPT_TEXT, .arg = "HEX", .help = text }
+
+static const struct opt attest_verify_opts[] = {
+	{ .name = "chain", .kind = OPT_FILE, .arg = "FILE", .many = true,
+	  .help = "certificates: PEM, DER, or the host's table; may be repeated" },
+	{ .name = "vcek", .kind = OPT_FILE, .arg = "FILE", .many = true, .help = "the leaf, where it is in another file" },
+	{ .name = "nonce", .kind = OPT_TEXT, .arg = "HEX", .help = "what the report was asked for with" },
+	{ .name = "manifest", .kind = OPT_FILE, .arg = "FILE", .help = "the services manifest that came with the report" },
+	{ .name = "measurement", .kind = OPT_TEXT, .arg = "HEX", .help = "the launch measurement it must have, 48 bytes" },
+	{ .name = "owner", .kind = OPT_TEXT, .arg = "HEX",
+	  .help = "who must own the store: SHA-256 of the public key, as owner enroll prints it" },
+	{ .name = "root", .kind = OPT_FILE, .arg = "FILE",
+	  .help = "accept this TEST root, an emulator's; AMD's are built in" },
+	{ .name = "at", .kind = OPT_TEXT, .arg = "TIME", .help = "when certificates must be valid (default now)" },
+	{ .name = "min-tcb", .kind = OPT_TEXT, .arg = "NAME=N,...",
+	  .help = "lowest firmware: fmc, bootLoader, tee, snp, microcode" },
+	{ .name = "vmpl", .kind = OPT_NUMBER, .arg = "N", .min = 0, .max = 3,
+	  .help = "the level the report must be of (default 0, where the key service is)" },
+	MASK_OPT("policy-set", "bits that the guest policy must have"),
+	MASK_OPT("policy-clear", "bits that the guest policy must not have"),
+	MASK_OPT("platform-set", "bits that the platform info must have"),
+	MASK_OPT("platform-clear", "bits that the platform info must not have"),
+	{ .name = "allow-debug", .kind = OPT_FLAG, .help = "accept a guest that its host may read and write" },
+	{ .name = "allow-migration", .kind = OPT_FLAG, .help = "accept a guest with a migration agent" },
+	{ .name = "allow-unknown-version", .kind = OPT_FLAG, .help = "accept report versions newer than 5" },
 	{ 0 },
 };
 
@@ -244,6 +292,15 @@ const struct verb cli_verbs[] = {
 	  "Prints the launch digest, 96 hex digits, that an attestation report of a machine started from this image shows. "
 	  "Takes the image, or the files it is built from; nothing in them is run.",
 	  measure_opts, verb_measure, NULL },
+	{ "attest report", "", 0, 0, "fetch an attestation report of the key service",
+	  "Asks the server that --url or $SVSM_KMS_URL names; without one, this machine's kernel (configfs-tsm; needs "
+	  "root). Who carries a report need not be trusted: attest verify judges it.",
+	  attest_report_opts, verb_attest_report, NULL },
+	{ "attest verify", "REPORT", 1, 1, "judge an attestation report",
+	  "Prints every check and every field, then the verdict. Exit code 0 only if all that was asked for holds, 6 if "
+	  "not. Without --nonce the report may be an old one, without --measurement anything may run there, without "
+	  "--min-tcb the firmware may have known flaws. Lists of revoked certificates are not read.",
+	  attest_verify_opts, verb_attest_verify, NULL },
 	{ "bench", "", 0, 0, "measure a running server",
 	  "A closed loop: each connection sends its next request when the last was answered. The load generator runs "
 	  "on one CPU and its own cost is part of the result. Without --key it makes keys named svsm-kms-bench-... "

@@ -14,6 +14,12 @@
 #define SLOT_LEN (SLOT_HEAD + CRYPTO_WRAP_LEN)
 #define SLOT_TYPE_RECOVERY 2
 
+/* Where the core runs; NULL: as the configuration says. */
+static const char *channel(struct cli *c)
+{
+	return args_text(&c->args, "channel", NULL);
+}
+
 static const char *data_dir(struct cli *c)
 {
 	return args_text(&c->args, "data", DEFAULT_DATA);
@@ -71,7 +77,7 @@ int verb_store_verify(struct cli *c)
 	struct offline_report r;
 	struct core_error err;
 
-	if (offline_verify(data_dir(c), args_text(&c->args, "conf", NULL), &r, &err) != RC_OK)
+	if (offline_verify(data_dir(c), args_text(&c->args, "conf", NULL), channel(c), &r, &err) != RC_OK)
 		return fail_offline(c, &err);
 	return print_report(c, "verified", &r);
 }
@@ -84,7 +90,7 @@ int verb_export(struct cli *c)
 
 	if (!file)
 		return cli_fail(c, EXIT_USAGE, "export: --recovery FILE says where to write the copy");
-	if (offline_export(data_dir(c), file, &r, &err) != RC_OK)
+	if (offline_export(data_dir(c), file, channel(c), &r, &err) != RC_OK)
 		return fail_offline(c, &err);
 	return print_report(c, "exported", &r);
 }
@@ -142,7 +148,7 @@ int verb_store_recover(struct cli *c)
 		return EXIT_USAGE;
 	if (crypto_pem_private(slice_of(rec.pem.p, rec.pem.len), rec.der, &rec.der_len) != RC_OK)
 		code = cli_fail(c, EXIT_USAGE, "%s holds no unencrypted P-384 private key in PEM", file);
-	else if (offline_recover(data_dir(c), unwrap, &rec, &r, &err) != RC_OK)
+	else if (offline_recover(data_dir(c), channel(c), unwrap, &rec, &r, &err) != RC_OK)
 		code = fail_offline(c, &err);
 	else
 		code = print_report(c, "recovered", &r);

@@ -98,40 +98,48 @@ void svsm_area_free(struct svsm_area *a)
 		}
 }
 
-static int add_entries(u32 protocol, u64 *entries, unsigned int *count)
+/* The monitor takes as many as it can in the time that a call may last, and says how many. */
+static int add_entries(u32 protocol, u64 *entries, unsigned int count)
 {
-	const struct vmpl_block block = { .gpa = virt_to_phys(entries), .count = *count };
 	struct svsm_regs out;
+	int err;
 
-	*count = 0;
-	return svsm_call(protocol, VMPL_ADD, &block, &out);
+	while (count) {
+		const struct vmpl_block block = { .gpa = virt_to_phys(entries), .count = count };
+
+		err = svsm_call(protocol, VMPL_ADD, &block, &out);
+		if (err)
+			return err;
+		if (!out.rcx || out.rcx > count || (out.rcx < count && out.rdx != VMPL_AGAIN))
+			return -EIO;
+		entries += out.rcx;
+		count -= out.rcx;
+		cond_resched();
+	}
+	return 0;
 }
 
-/* No call may last: so many pages at a time that the monitor is done within a timer tick. */
 int svsm_area_register(struct svsm_area *a, u32 protocol)
 {
 	u64 *entries __free(kfree) = kzalloc(PAGE_SIZE, GFP_KERNEL);
 	unsigned int kind, count = 0;
-	unsigned long pages = 0, n;
 	struct svsm_chunk *c;
 	int err;
 
+	BUILD_BUG_ON(VMPL_ENTRIES * sizeof(*entries) > PAGE_SIZE);
 	if (!entries)
 		return -ENOMEM;
 	for (kind = 0; kind < SVSM_KINDS; kind++)
 		list_for_each_entry(c, &a->chunks[kind], list) {
-			n = 1UL << c->order;
-			if (count == VMPL_ENTRIES || (count && pages + n > VMPL_CHUNK_PAGES)) {
-				err = add_entries(protocol, entries, &count);
+			if (count == VMPL_ENTRIES) {
+				err = add_entries(protocol, entries, count);
 				if (err)
 					return err;
-				pages = 0;
-				cond_resched();
+				count = 0;
 			}
-			entries[count++] = VMPL_ENTRY(page_to_phys(c->page), n);
-			pages += n;
+			entries[count++] = VMPL_ENTRY(page_to_phys(c->page), 1UL << c->order);
 		}
-	return count ? add_entries(protocol, entries, &count) : 0;
+	return add_entries(protocol, entries, count);
 }
 
 void svsm_area_clear(struct svsm_area *a)

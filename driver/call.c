@@ -71,13 +71,10 @@ int svsm_call(u32 protocol, u32 call, const struct vmpl_block *block, struct svs
 	memcpy(&copy, &b, sizeof(copy));
 	err = snp_issue_svsm_attest_req((u64)protocol << 32 | call, &regs, &copy);
 	out->rax = regs.rax_out;
-	/*
-	 * Registers that come back as they went in: the address of the calling area is nobody's
-	 * business.
-	 */
+	/* Unchanged: the address of the calling area, which is nobody's business. */
 	out->rcx = regs.rcx_out == regs.rcx ? 0 : regs.rcx_out;
-	out->rdx = regs.rdx_out == regs.rdx ? 0 : regs.rdx_out;
-	out->r8 = regs.r8_out == regs.r8 ? 0 : regs.r8_out;
+	out->rdx = regs.rdx_out;
+	out->r8 = regs.r8_out;
 	out->r9 = regs.r9_out;
 	if (!err && regs.rax_out == SVSM_SUCCESS)
 		return 0;

@@ -17,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/reboot.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/sev.h>
@@ -159,7 +160,16 @@ static int cross(u32 call, const struct vmpl_block *block, struct svsm_regs *r)
 	WRITE_ONCE(lane->crossings, lane->crossings + 1);
 	if (state == SVSM_FRESH)
 		WRITE_ONCE(dev.state, SVSM_USED);
-	err = svsm_call(dev.protocol, call, block, r);
+	/* One call after the other for as long as there is work, other tasks in between. */
+	for (;;) {
+		err = svsm_call(dev.protocol, call, block, r);
+		if (err || r->rdx == VMPL_DONE)
+			break;
+		err = r->rdx != VMPL_AGAIN ? -EIO : signal_pending(current) ? -EINTR : 0;
+		if (err)
+			break;
+		cond_resched();
+	}
 	clear_bit_unlock(0, &lane->busy);
 	return err;
 }

@@ -84,7 +84,7 @@ static uint32_t call_pvalidate(struct mon *m, unsigned cpu, struct mon_regs *r)
 	uint32_t rax = SVSM_SUCCESS;
 	enum rc rc;
 
-	if (!addr_aligned(r->rcx, sizeof(uint64_t)) || room < sizeof(*list))
+	if (!addr_aligned(r->rcx, sizeof(*list)))	/* then there is room for the header in the page */
 		return SVSM_INVALID_PARAMETER;
 	{
 		MON_LOCK(k, m);

@@ -185,6 +185,14 @@ static enum rc take_acpi(struct mon_locked *k, uint32_t frame, uint32_t pages)
 	return grant(k, frame, pages);
 }
 
+/* Did the host leave out memory that the guest was loaded into? */
+static bool in_ram(const struct mon_locked *k, const struct launch_range *r)
+{
+	uint32_t frame, pages;
+
+	return r->len == 0 || (range_frames(r, &frame, &pages) && page_all_in(k, frame, pages, PAGE_IN(PAGE_GUEST)));
+}
+
 enum rc mon_memory(struct mon *m, const struct igvm_memory_map_entry *map, size_t count)
 {
 	uint64_t end = LAUNCH_MON_BASE + LAUNCH_MON_LEN;
@@ -204,9 +212,8 @@ enum rc mon_memory(struct mon *m, const struct igvm_memory_map_entry *map, size_
 		else if (map[i].type == IGVM_MEM_RESERVED)
 			rc = take_acpi(&k, frame, pages);
 	}
-	for (i = 0; rc == RC_OK && i < MON_FRAMES; i++)
-		if (m->page[i] == PAGE_LAUNCH)	/* a kernel outside of the memory? */
-			rc = RC_BAD_INPUT;
+	if (rc == RC_OK && !(in_ram(&k, &m->info->kernel) && in_ram(&k, &m->info->initrd)))
+		rc = RC_BAD_INPUT;
 	plat_flush();
 	return rc;
 }

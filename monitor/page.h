@@ -4,7 +4,7 @@
  *
  *   NONE     not memory that the monitor took into use         LAUNCH   loaded at launch, not yet the guest's
  *   MONITOR  the monitor's, its programs' and its VMSAs        GUEST    validated, all rights granted to the guest's level
- *   SHARED   rescinded by the guest: the host's                VMSA     a vCPU of the guest; no rights below VMPL0
+ *   SHARED   rescinded by the guest: the host's                VMSA     a vCPU of the guest, which may read it only
  *   CA       a calling area: the guest's, but it cannot be given away while in use
  *   LANE_REQ request area of the service: the guest's, likewise
  *   LANE_RSP response area: the guest may only read

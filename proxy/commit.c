@@ -26,8 +26,7 @@ void commit_add(struct kms *s, struct work *list)
 	pthread_cond_signal(&q->more);
 }
 
-/* Hands finished work back to its worker. */
-static void give_back(struct work *k, uint32_t outcome, const char *text)
+void work_give_back(struct work *k, uint32_t outcome, const char *text)
 {
 	struct kms_worker *w = k->w;
 
@@ -57,7 +56,7 @@ static void finish_group(struct kms *s, struct work *list, uint32_t outcome, con
 
 	for (; list; list = next) {
 		next = list->next;
-		give_back(list, outcome, text);
+		work_give_back(list, outcome, text);
 	}
 	__atomic_fetch_add(&s->commits.turns, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < s->workers; i++)
@@ -78,7 +77,7 @@ static struct work *drop_stale(struct kms *s, struct work *list)
 			*end = list;
 			end = &list->next;
 		} else {
-			give_back(list, WORK_DIED, NULL);
+			work_give_back(list, WORK_DIED, NULL);
 		}
 	}
 	return keep;

@@ -75,18 +75,27 @@ static bool owner_error_text(uint32_t err, const struct wire_ans *a, char *out, 
 	return true;
 }
 
-void core_error_text(uint32_t err, const struct wire_ans *a, char *out, size_t room)
+/* What a platform keyslot that does not open means, and what to do about it. */
+static const char *slot_key_text(uint32_t isolation)
+{
+	if (isolation == ISOLATION_PROCESS)
+		return "the store's platform keyslot does not open with this machine's key: platform.key is "
+		       "not the one this store was made with, or the keyslot is damaged. Put the right "
+		       "platform.key back, or run `svsm-kms store recover` with the recovery key";
+	return "the store's platform keyslot does not open with the key that the secure processor gives this virtual "
+	       "machine: it was started from another image (monitor, service, kernel, initramfs or command line), on "
+	       "another chip, or the keyslot is damaged. Start the image that the store was made with, or run `svsm-kms "
+	       "store recover` with the recovery key";
+}
+
+void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a, char *out, size_t room)
 {
 	switch (err) {
 	case E_CONFIG:
 		snprintf(out, room, "the key service refuses the configuration: %.*s", ARG(a));
 		break;
 	case E_SLOT_KEY:
-		snprintf(
-			out, room,
-			"the store's platform keyslot does not open with this machine's key: platform.key is "
-			"not the one this store was made with, or the keyslot is damaged. Put the right "
-			"platform.key back, or run `svsm-kms store recover` with the recovery key");
+		snprintf(out, room, "%s", slot_key_text(isolation));
 		break;
 	case E_SLOT_FORMAT:
 		snprintf(
@@ -155,9 +164,9 @@ void core_error_text(uint32_t err, const struct wire_ans *a, char *out, size_t r
 /* The exit code of a store that is not to be trusted; sysexits' "data format error". */
 #define EXIT_STORE 65
 
-static enum rc refuse(struct core_error *err, uint32_t e, const struct wire_ans *a)
+static enum rc refuse(const struct channel_lane *l, struct core_error *err, uint32_t e, const struct wire_ans *a)
 {
-	core_error_text(e, a, err->text, sizeof(err->text));
+	core_error_text(channel_lane_isolation(l), e, a, err->text, sizeof(err->text));
 	err->exit_code = e == E_CONFIG || (e >= E_OWNER_ONLY && e <= E_OWNER_STORE) ? 78 : EXIT_STORE;
 	return RC_DENIED;
 }
@@ -179,7 +188,7 @@ static enum rc simple_call(struct channel_lane *l, enum wire_call call, struct s
 	if (core_call(l, call, body, &slot, &e, &ans) != RC_OK)
 		return died(err);
 	if (e != E_OK) {
-		enum rc rc = refuse(err, e, &ans);
+		enum rc rc = refuse(l, err, e, &ans);
 
 		channel_slot_release(l, slot);
 		return rc;
@@ -266,7 +275,7 @@ static enum rc make_store(struct kms *k, struct channel_lane *l, struct core_err
 	if (core_call(l, CALL_STORE_CREATE, slice_of("", 0), &slot, &e, &ans) != RC_OK)
 		return died(err);
 	if (e != E_OK)
-		rc = refuse(err, e, &ans);
+		rc = refuse(l, err, e, &ans);
 	else if (!cur_str16(&ans.body, UINT16_MAX, &slot_blob) || !cur_str16(&ans.body, UINT16_MAX, &head))
 		rc = died(err);
 	else if (store_txn_begin(k->store, &serr) != RC_OK ||
@@ -301,7 +310,7 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 	for (i = 0; i < 256; i++)
 		slots += there[i];
 	if (odd || slots > UINT8_MAX)	/* nothing that this program writes */
-		return refuse(err, odd ? E_HEAD : E_SLOT_FORMAT, &none);
+		return refuse(l, err, odd ? E_HEAD : E_SLOT_FORMAT, &none);
 	m.slots = (uint8_t)slots;
 	to = outbuf_room(&body, 19 + head.len);
 	if (!to)
@@ -326,7 +335,7 @@ static enum rc open_store(struct kms *k, struct channel_lane *l, struct slice he
 	if (rc != RC_OK)
 		return store_failed(err, &serr);
 	if (odd || !outbuf_ok(&body) || body.len > CALL_LARGE_LEN)
-		return refuse(err, E_SLOT_FORMAT, &none);
+		return refuse(l, err, E_SLOT_FORMAT, &none);
 	return simple_call(l, CALL_STORE_OPEN, outbuf_slice(&body), err);
 }
 
@@ -377,7 +386,7 @@ static enum rc send_slot(struct loader *ld, int slot, size_t len)
 	e = channel_result(ld->lane, slot, &bytes);
 	if (e != E_OK && bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), &ans) != RC_OK)
 		e = E_INTERNAL;
-	return e == E_OK ? RC_OK : refuse(&ld->err, e, &ans);
+	return e == E_OK ? RC_OK : refuse(ld->lane, &ld->err, e, &ans);
 }
 
 static void *load_thread(void *arg)

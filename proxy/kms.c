@@ -43,6 +43,7 @@ void work_finish(struct work *k)
 	outbuf_free(&k->gathered);
 	free(k->description);
 	free(k->outcome_text);
+	page_attest_drop(k);
 	k->state = WORK_FREE;
 	k->next = k->w->free;
 	k->w->free = k;
@@ -255,6 +256,7 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	route_find(w, r, &k->route);
 	switch (k->route.ep) {
 	case EP_HEALTH:
+	case EP_ATTESTATION:
 	case EP_METRICS:
 	case EP_INDEX:
 	case EP_MISSING:
@@ -288,6 +290,8 @@ static void worker_woken(void *arg)
 		list = k->next;
 		if (k->outcome == WORK_DIED)
 			answer_died(k);
+		else if (k->outcome == WORK_ATTESTED)
+			page_attested(k);
 		else if (k->outcome == WORK_STORE)
 			answer_store(k, k->outcome_text ? k->outcome_text : "The store refused the change");
 		else
@@ -342,6 +346,7 @@ static void free_list(struct work *k)
 		if (k->state != WORK_FREE) {	/* the connection went before the answer came */
 			free(k->description);
 			free(k->outcome_text);
+			page_attest_drop(k);
 		}
 		free(k);
 	}

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "channel/channel.h"
+#include "proxy/attest.h"
 #include "proxy/audit.h"
 #include "proxy/metrics.h"
 #include "proxy/offline.h"
@@ -55,6 +56,7 @@ enum endpoint {
 	EP_OUTSIDE,	/* not under /kms: a plain 404 */
 	/* pages for everybody */
 	EP_HEALTH,
+	EP_ATTESTATION,
 	EP_METRICS,
 	EP_INDEX,
 	EP_MISSING,	/* below /static, which is open */
@@ -97,6 +99,7 @@ struct work {
 	uint32_t names_generation;	/* of the names gathered so far */
 	struct refusal refusal;
 	struct timespec began;
+	struct attest_job *attest;	/* EP_ATTESTATION */
 	/* EP_NAMES: pages gathered so far; EP_METADATA...: unused */
 	struct outbuf gathered;
 	uint64_t from;
@@ -111,6 +114,7 @@ struct work {
 };
 #define WORK_DIED 1000u		/* the service died before the change was durable */
 #define WORK_STORE 1001u	/* the store refused; nothing was changed */
+#define WORK_ATTESTED 1002u	/* work->attest is done */
 
 struct kms_worker {
 	struct kms *k;
@@ -156,6 +160,7 @@ struct kms {
 	struct server *server;
 	struct audit *audit;
 	struct metrics *metrics;
+	struct attest *attest;
 	struct settings *settings;
 	struct conf *conf;
 	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
@@ -165,6 +170,7 @@ struct kms {
 	bool status_known;		/* false while it is started again */
 	struct kms_worker *worker;	/* one each */
 	unsigned workers;
+	char device[256];		/* of the service at VMPL0; empty: it is a process */
 	struct commit_queue commits;
 	uint64_t restarts;		/* of the service; atomic */
 	uint64_t groups;		/* commits made; atomic */
@@ -217,6 +223,10 @@ void answer_page(struct work *k, const struct wire_ans *ans, unsigned status, co
 void answer_html(struct work *k, const struct wire_ans *ans, unsigned status, const char *message);
 
 /* pages.c: everything that is not a key operation. */
+void page_attested(struct work *k);
+void page_attest_drop(struct work *k);	/* frees what a question left */
+/* In words, what the isolation is worth: nobody should take "process" for hardware protection. */
+const char *isolation_protects(const char *isolation);
 void page_answer(struct work *k, const struct wire_ans *ans);
 void page_open(struct work *k);
 
@@ -229,6 +239,8 @@ struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *coun
 enum rc commit_start(struct kms *k);
 void commit_stop(struct kms *k);	/* after the server has stopped */
 void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership passes */
+/* From any thread: hands finished work back to its worker, which has to be woken. */
+void work_give_back(struct work *k, uint32_t outcome, const char *text);
 
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);
@@ -258,6 +270,12 @@ enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settin
 void setup_notices(const struct settings *s);
 /* The platform slot's key: 32 bytes in a 0600 file, made when absent and wanted. */
 enum rc setup_platform_key(const char *data, bool create, struct secret *key, struct core_error *err);
+/* Which isolation: "process" or "svsm:DEVICE", from the option, or, without one, from svsm.kms.channel. */
+enum rc setup_choose_channel(struct kms *k, const char *option, struct core_error *err);
+/*
+ * Starts the service. key: the platform slot's, unused at VMPL0, where it comes from the secure processor. k->workers
+ * becomes the number of lanes that there are; 0 before: as many as the isolation offers.
+ */
 enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error *err);
 enum rc setup_store(struct kms *k, const char *data, const struct store_options *opt, struct core_error *err);
 enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err);
@@ -269,7 +287,7 @@ void core_status_forget(struct kms *k);	/* it is not there any more */
 /* One call on a lane with nothing else under way; *ans points into the slot, which the caller releases. */
 enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body, int *slot, uint32_t *err,
 		  struct wire_ans *ans);
-void core_error_text(uint32_t err, const struct wire_ans *ans, char *out, size_t room);
+void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *ans, char *out, size_t room);
 
 /*
  * recovery.c: the keyslot for the owner's public key (PEM file). Written when there is none or when the

@@ -40,19 +40,22 @@ static void close_all(struct kms *k)
 	k->conf = NULL;
 }
 
-static enum rc open_conf(struct kms *k, const char *conf, struct core_error *err)
+static enum rc open_conf(struct kms *k, const char *conf, const char *channel, struct core_error *err)
 {
+	enum rc rc;
+
 	k->workers = 1;
 	pthread_mutex_init(&k->control, NULL);
 	pthread_mutex_init(&k->status_lock, NULL);
-	return setup_conf(conf, &k->conf, &k->settings, err);
+	rc = setup_conf(conf, &k->conf, &k->settings, err);
+	return rc == RC_OK ? setup_choose_channel(k, channel, err) : rc;
 }
 
 /* Service and configuration; the store must be open. */
 static enum rc open_core(struct kms *k, const char *data, bool make_key, struct core_error *err)
 {
 	SECRET key = { 0 };
-	enum rc rc = setup_platform_key(data, make_key, &key, err);
+	enum rc rc = *k->device ? RC_OK : setup_platform_key(data, make_key, &key, err);
 
 	if (rc == RC_OK)
 		rc = setup_channel(k, &key, err);
@@ -94,10 +97,11 @@ static enum rc verify_open(struct kms *k, const char *data, struct offline_repor
 	return rc == RC_OK ? fill_report(k, r, err) : rc;
 }
 
-enum rc offline_verify(const char *data, const char *conf, struct offline_report *r, struct core_error *err)
+enum rc offline_verify(const char *data, const char *conf, const char *channel, struct offline_report *r,
+		       struct core_error *err)
 {
 	struct kms k = { 0 };
-	enum rc rc = open_conf(&k, conf, err);
+	enum rc rc = open_conf(&k, conf, channel, err);
 
 	if (rc == RC_OK)
 		rc = setup_store(&k, data, &one_state, err);
@@ -123,11 +127,11 @@ static enum rc write_copy(struct kms *k, const char *data, int fd, const char *f
 }
 
 /* Whether the key of this machine opens all that the copy has, and the owner's key would. */
-static enum rc verify_copy(struct kms *k, const char *data, const char *file, struct offline_report *r,
-			   struct core_error *err)
+static enum rc verify_copy(struct kms *k, const char *data, const char *file, const char *channel,
+			   struct offline_report *r, struct core_error *err)
 {
 	struct store_error serr;
-	enum rc rc = open_conf(k, NULL, err);
+	enum rc rc = open_conf(k, NULL, channel, err);
 
 	if (rc == RC_OK && store_open_copy(file, &k->store, &serr) != RC_OK)
 		rc = fail(err, serr.exit_code, "%s", serr.text);
@@ -142,7 +146,8 @@ static enum rc verify_copy(struct kms *k, const char *data, const char *file, st
 	return rc;
 }
 
-enum rc offline_export(const char *data, const char *file, struct offline_report *r, struct core_error *err)
+enum rc offline_export(const char *data, const char *file, const char *channel, struct offline_report *r,
+		       struct core_error *err)
 {
 	struct kms k = { 0 };
 	enum rc rc;
@@ -153,7 +158,7 @@ enum rc offline_export(const char *data, const char *file, struct offline_report
 	rc = write_copy(&k, data, fd, file, err);
 	close(fd);
 	if (rc == RC_OK)
-		rc = verify_copy(&k, data, file, r, err);
+		rc = verify_copy(&k, data, file, channel, r, err);
 	if (rc != RC_OK)
 		unlink(file);
 	return rc;
@@ -186,7 +191,7 @@ static enum rc recover_slot(struct kms *k, struct slice slot, offline_unwrap unw
 	if (core_call(l, CALL_RECOVER_FINISH, slice_of(body, s.need), &n, &e, &ans) != RC_OK)
 		return fail(err, 70, "the key service does not answer");
 	if (e != E_OK || !cur_str16(&ans.body, UINT16_MAX, &text)) {
-		core_error_text(e, &ans, err->text, sizeof(err->text));
+		core_error_text(channel_isolation(k->channel), e, &ans, err->text, sizeof(err->text));
 		err->exit_code = 65;
 		rc = RC_DENIED;
 	} else if (store_keyslot_put(k->store, 0, text, &serr) != RC_OK) {
@@ -196,8 +201,8 @@ static enum rc recover_slot(struct kms *k, struct slice slot, offline_unwrap unw
 	return rc;
 }
 
-enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, struct offline_report *r,
-			struct core_error *err)
+enum rc offline_recover(const char *data, const char *channel, offline_unwrap unwrap, void *ctx,
+			struct offline_report *r, struct core_error *err)
 {
 	const struct store_options opt = { .create = false };
 	struct store_buf slot = { 0 };
@@ -205,7 +210,7 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 	struct kms k = { 0 };
 	char key[PATH_MAX];
 	bool had_key = snprintf(key, sizeof(key), "%s/platform.key", data) < (int)sizeof(key) && access(key, F_OK) == 0;
-	enum rc rc = open_conf(&k, NULL, err);
+	enum rc rc = open_conf(&k, NULL, channel, err);
 
 	if (rc == RC_OK)
 		rc = setup_store(&k, data, &opt, err);
@@ -214,12 +219,12 @@ enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, stru
 	if (rc == RC_OK && !slot.found)
 		rc = fail(
 			err, 65,
-			"the store has no recovery keyslot: without its own platform.key it cannot be opened");
+			"the store has no recovery keyslot: only the machine that it was made on can open it");
 	if (rc == RC_OK)
 		rc = open_core(&k, data, true, err);
 	if (rc == RC_OK) {
 		rc = recover_slot(&k, slice_of(slot.p, slot.len), unwrap, ctx, err);
-		if (rc != RC_OK && !had_key)
+		if (rc != RC_OK && !had_key && !*k.device)
 			unlink(key);	/* it opens nothing */
 	}
 	if (rc == RC_OK)
@@ -281,7 +286,7 @@ enum rc offline_config(const char *dir, struct offline_config *out, struct core_
 {
 	OUTBUF body = { .max = CALL_LARGE_LEN - 2048 };
 	struct kms k = { 0 };
-	enum rc rc = open_conf(&k, dir, err);
+	enum rc rc = open_conf(&k, dir, "process", err);	/* nothing is opened */
 
 	if (rc == RC_OK)
 		rc = core_config_body(k.settings, k.conf, &body, err);
@@ -315,7 +320,7 @@ enum rc offline_acl(const char *conf, const char *data, const char *user, const 
 
 	if (!op_number(op, &number))
 		return fail(err, 2, "no operation is called %.60s; see OP in `svsm-kms acl check --help`", op);
-	rc = open_conf(&k, conf, err);
+	rc = open_conf(&k, conf, data ? NULL : "process", err);	/* ACLs alone are no secret: any core will do */
 	if (rc == RC_OK && data) {
 		rc = setup_store(&k, data, &one_state, err);
 		if (rc == RC_OK)

@@ -3,6 +3,9 @@
  * Commands that work on a data directory without a server: they start a service of their own in its
  * sandbox, and let it open and check the store as a server's would. The only header of proxy/ that the
  * command line includes.
+ *
+ * channel: "process" or "svsm:DEVICE", NULL: as the configuration says. The service at VMPL0 is for one program at a
+ * time: not while a server has it.
  */
 #ifndef PROXY_OFFLINE_H
 #define PROXY_OFFLINE_H
@@ -25,14 +28,16 @@ struct offline_report {
  * Checks structure, seals, and that nothing is missing or old, of the last commit at the time of the call.
  * Works beside a running server, however fast it changes the store; the server's file may grow meanwhile.
  */
-enum rc offline_verify(const char *data, const char *conf, struct offline_report *r, struct core_error *err);
+enum rc offline_verify(const char *data, const char *conf, const char *channel, struct offline_report *r,
+		       struct core_error *err);
 
 /*
  * Writes a consistent copy of the store to a new file (0600), and checks that very copy as offline_verify()
  * does, and that it has a recovery keyslot: the report is about it. A copy that is not good is removed. It is
  * a whole store: put it in place as store.mdb, then recover. Works beside a running server.
  */
-enum rc offline_export(const char *data, const char *file, struct offline_report *r, struct core_error *err);
+enum rc offline_export(const char *data, const char *file, const char *channel, struct offline_report *r,
+		       struct core_error *err);
 
 /*
  * Gives the store a platform keyslot for this machine. `unwrap` is given the recovery slot and the public
@@ -42,8 +47,8 @@ enum rc offline_export(const char *data, const char *file, struct offline_report
 #define OFFLINE_RECOVER_LEN (16 + 1 + 97 + 16 + 32)
 typedef enum rc (*offline_unwrap)(void *ctx, struct slice slot, struct slice public_der,
 				  uint8_t out[OFFLINE_RECOVER_LEN], struct core_error *err);
-enum rc offline_recover(const char *data, offline_unwrap unwrap, void *ctx, struct offline_report *r,
-			struct core_error *err);
+enum rc offline_recover(const char *data, const char *channel, offline_unwrap unwrap, void *ctx,
+			struct offline_report *r, struct core_error *err);
 
 /*
  * What a configuration directory says to the core, as the server would send it (wire/msg.h, config_req), for an

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "proxy/base64.h"
 #include "proxy/jmx.h"
 #include "proxy/kms.h"
 #include "proxy/text.h"
@@ -26,6 +27,15 @@ static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
 		outbuf_printf(o, "%02x", *p);
 }
 
+const char *isolation_protects(const char *isolation)
+{
+	if (strcmp(isolation, "process") == 0)
+		return "keys are kept from other users of this machine, not from its administrator or the hypervisor";
+	if (strcmp(isolation, "vmpl0-snp") == 0)
+		return "keys are kept from this virtual machine's administrator and from its host; have it attested";
+	return "keys are kept from nobody: an emulator, without memory encryption, for development";
+}
+
 /*
  * Always 200 while the server can answer at all; "status" says whether it can do its work. What the
  * isolation is worth is said in words: nobody should take "process" for hardware protection.
@@ -43,11 +53,7 @@ static void health(struct work *k)
 	audit_state(s->audit, &audit);
 	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing;
 	outbuf_printf(&o, "{\"status\":\"%s\",\"isolation\":\"%s\",\"protects\":\"%s\",\"version\":\"%s\",",
-		      ok ? "ok" : up ? "degraded" : "starting", isolation,
-		      strcmp(isolation, "process") == 0 ? "keys are kept from other users of this machine, not from "
-							  "its administrator or the hypervisor" :
-							  "see docs/threat-model.md",
-		      SVSM_VERSION);
+		      ok ? "ok" : up ? "degraded" : "starting", isolation, isolation_protects(isolation), SVSM_VERSION);
 	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
 		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
 		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
@@ -93,6 +99,102 @@ static void metrics_page(struct work *k, const struct wire_ans *ans)
 	answer_file(k, ans, 200, NULL, "text/plain; version=0.0.4; charset=utf-8", "", f, &text, &len);
 }
 
+/* ---- /attestation ---- */
+
+static void put_base64(struct outbuf *o, const char *name, const uint8_t *p, size_t n)
+{
+	size_t room = base64_std_len(n), len;
+	uint8_t *to;
+
+	outbuf_printf(o, ",\"%s\":\"", name);
+	to = outbuf_room(o, room + 1);
+	if (!to)
+		return;
+	if (base64_std_encode(slice_of(p, n), to, room, &len))
+		outbuf_used(o, len);
+	else
+		o->failed = true;
+	outbuf_str(o, "\"");
+}
+
+/* The isolation is what this server says of itself; the report is what shows it. */
+static const char *isolation_of(struct kms *s)
+{
+	struct wire_status st;
+	bool up = core_status(s, &st) == RC_OK;
+
+	return boot_isolation_name(up ? st.isolation : channel_isolation(s->channel));
+}
+
+void page_attest_drop(struct work *k)
+{
+	if (k->attest)
+		free(k->attest->answer);
+	free(k->attest);
+	k->attest = NULL;
+}
+
+void page_attested(struct work *k)
+{
+	const struct attest_job *j = k->attest;
+	OUTBUF o = { 0 };
+
+	if (j->rc != RC_OK) {
+		answer_refusal(k, NULL, 503, "java.io.IOException", j->why);
+		return;
+	}
+	outbuf_printf(&o, "{\"isolation\":\"%s\"", isolation_of(k->w->k));
+	put_base64(&o, "report", j->answer->report, j->answer->report_len);
+	put_base64(&o, "manifest", j->answer->manifest, j->answer->manifest_len);
+	put_base64(&o, "certificates", j->answer->certs, j->answer->certs_len);
+	outbuf_str(&o, "}\n");
+	if (outbuf_ok(&o))
+		answer_page(k, NULL, 200, NULL, "application/json", "", outbuf_slice(&o));
+	else
+		answer_html(k, NULL, 500, "No memory");
+}
+
+struct attest_question {
+	struct attest_job job;	/* first: freed as the job */
+	struct work *work;
+};
+
+/* In the queue's thread. */
+static void attest_done(struct attest_job *j)
+{
+	struct work *k = ((struct attest_question *)j)->work;
+	struct kms_worker *w = k->w;
+
+	work_give_back(k, WORK_ATTESTED, NULL);
+	server_wake(w->k->server, w->number);
+}
+
+static void attestation(struct work *k)
+{
+	struct attest_question *q = calloc(1, sizeof(*q));
+	enum rc rc;
+
+	if (!q) {
+		answer_html(k, NULL, 500, "No memory");
+		return;
+	}
+	k->attest = &q->job;
+	q->work = k;
+	q->job.done = attest_done;
+	if (attest_query(k->r->query, q->job.in) != RC_OK) {
+		answer_refusal(k, NULL, 400, "java.lang.IllegalArgumentException",
+			       "/attestation?nonce=HEX: 1 to 64 bytes in hexadecimal digits, and nothing else");
+		return;
+	}
+	k->state = WORK_CALLED;
+	rc = k->w->k->attest ? attest_ask(k->w->k->attest, &q->job) : RC_MACHINE;
+	if (rc != RC_OK)
+		answer_refusal(k, NULL, 503, "java.io.IOException",
+			       rc == RC_BUSY ? "Too many attestation reports are being waited for; the hardware makes "
+					       "one at a time. Try again" :
+					       "Attestation reports cannot be asked for: no memory or no thread");
+}
+
 void page_open(struct work *k)
 {
 	static const char index[] =
@@ -104,6 +206,9 @@ void page_open(struct work *k)
 	switch (k->route.ep) {
 	case EP_HEALTH:
 		health(k);
+		break;
+	case EP_ATTESTATION:
+		attestation(k);
 		break;
 	case EP_METRICS:
 		metrics_page(k, NULL);

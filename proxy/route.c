@@ -224,6 +224,7 @@ static const struct {
 	enum endpoint ep;
 	bool under_kms;		/* also as /kms<path> */
 } pages[] = {
+	{ "/attestation", EP_ATTESTATION, true },
 	{ "/health", EP_HEALTH, true },	   { "/metrics", EP_METRICS, false }, { "/prom", EP_PROM, false },
 	{ "/jmx", EP_JMX, true },	   { "/conf", EP_CONF, true },	      { "/stacks", EP_STACKS, true },
 	{ "/", EP_INDEX, false },	   { "/static/index.html", EP_INDEX, false },

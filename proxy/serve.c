@@ -23,7 +23,7 @@
 int serve_main(int argc, char **argv);
 
 struct serve {
-	const char *conf_dir, *data, *listen;
+	const char *conf_dir, *data, *listen, *channel;
 	bool hints;
 	struct kms k;
 	struct server_config config;
@@ -50,7 +50,8 @@ static void say(const char *text)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: svsm-kms serve [--conf DIR] [--data DIR] [--listen HOST:PORT[,HOST:PORT]] [--hints]\n");
+	fprintf(stderr, "usage: svsm-kms serve [--conf DIR] [--data DIR] [--listen HOST:PORT[,HOST:PORT]]\n"
+			"                      [--channel process|svsm:DEVICE] [--hints]\n");
 	return 2;
 }
 
@@ -58,7 +59,8 @@ static bool parse_args(struct serve *s, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "conf", required_argument, NULL, 'c' }, { "data", required_argument, NULL, 'd' },
-		{ "listen", required_argument, NULL, 'l' }, { "hints", no_argument, NULL, 'h' },
+		{ "listen", required_argument, NULL, 'l' }, { "channel", required_argument, NULL, 'n' },
+		{ "hints", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int o;
@@ -74,6 +76,9 @@ static bool parse_args(struct serve *s, int argc, char **argv)
 			break;
 		case 'l':
 			s->listen = optarg;
+			break;
+		case 'n':
+			s->channel = optarg;
 			break;
 		case 'h':
 			s->hints = true;
@@ -265,11 +270,16 @@ static double gauge_epoch(void *ctx)
 	return gauge_status(ctx, offsetof(struct wire_status, epoch));
 }
 
+#define INFO(isolation) "isolation=\"" isolation "\",version=\"" SVSM_VERSION "\""
+
 static enum rc add_gauges(struct kms *k)
 {
+	const char *isolation = boot_isolation_name(channel_isolation(k->channel));
 	const struct metrics_gauge g[] = {
 		{ "svsm_kms_info", "The isolation in force and the version",
-		  "isolation=\"process\",version=\"" SVSM_VERSION "\"", false, NULL, k },
+		  strcmp(isolation, "process") == 0 ? INFO("process") :
+		  strcmp(isolation, "vmpl0-snp") == 0 ? INFO("vmpl0-snp") : INFO("vmpl0-emulated"),
+		  false, NULL, k },
 		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
@@ -340,7 +350,7 @@ static enum rc start_core(struct serve *s, struct core_error *err)
 
 		store_buf_free(&head);
 		rc = fresh ? may_make_store(s, err) : RC_OK;
-		if (rc == RC_OK)
+		if (rc == RC_OK && !*k->device)
 			rc = setup_platform_key(s->data, fresh && stat(file, &st) == 0, &key, err);
 	}
 	if (rc == RC_OK)
@@ -367,7 +377,8 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 
 	err->exit_code = 71;
 	snprintf(err->text, sizeof(err->text), "no memory");
-	if (metrics_create(k->workers, mono_ms() * 1000000, &k->metrics) != RC_OK || add_gauges(k) != RC_OK)
+	k->attest = attest_new(&(struct tsm){ .dir = settings_str(k->settings, SET_ATTEST_DIR), .ops = &tsm_linux });
+	if (!k->attest || metrics_create(k->workers, mono_ms() * 1000000, &k->metrics) != RC_OK || add_gauges(k) != RC_OK)
 		return RC_NO_ROOM;
 	fill_config(s);
 	workers_prepare(k);
@@ -386,6 +397,7 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 
 static void print_ready(struct serve *s)
 {
+	const char *isolation = boot_isolation_name(channel_isolation(s->k.channel));
 	struct wire_status st = { 0 };
 	char url[300];
 	size_t i;
@@ -403,10 +415,9 @@ static void print_ready(struct serve *s)
 		       "  curl -s -X POST -H 'Content-Type: application/json' -d '{\"name\":\"k1\"}' '%s/v1/keys?user.name=me'\n"
 		       "  build/svsm-kms key list --metadata --url %s\n"
 		       "  hadoop key list -provider kms://http@%s/kms\n"
-		       "Isolation: process. It keeps keys from other users of this machine, not from its administrator\n"
-		       "or the hypervisor. Data: %s\n",
-		       url, url, s->listens[0], s->data);
-	printf("svsm-kms %s ready on %s isolation=process data=%s keys=%llu epoch=%llu\n", SVSM_VERSION, url, s->data,
+		       "Isolation: %s: %s. Data: %s\n",
+		       url, url, s->listens[0], isolation, isolation_protects(isolation), s->data);
+	printf("svsm-kms %s ready on %s isolation=%s data=%s keys=%llu epoch=%llu\n", SVSM_VERSION, url, isolation, s->data,
 	       (unsigned long long)st.keys, (unsigned long long)st.epoch);
 	fflush(stdout);
 }
@@ -512,6 +523,8 @@ static void tell_how_it_died(const struct kms *k)
 {
 	siginfo_t si = { 0 };
 
+	if (channel_pid(k->channel) <= 0)	/* at VMPL0: the monitor has said it on the console */
+		return;
 	if (waitid(P_PID, (id_t)channel_pid(k->channel), &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0)
 		return;
 	if (si.si_code == CLD_EXITED)
@@ -602,6 +615,7 @@ static int run(struct serve *s)
 
 /* Requests under way have STOP_MS to finish; a core that does not answer by then is not waited for. */
 #define STOP_MS 5000
+#define ATTEST_STOP_MS 2000	/* a kernel that is still asking the secure processor keeps its own memory */
 #define STOP_CORE_S 8
 
 struct stop_watch {
@@ -654,6 +668,7 @@ static void shut_down(struct serve *s)
 
 	if (k->server)
 		stop_threads(k);
+	(void)!attest_stop(k->attest, ATTEST_STOP_MS);
 	server_free(k->server);
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
@@ -690,12 +705,17 @@ static enum rc start(struct serve *s, struct core_error *err)
 	snprintf(s->data_buf, sizeof(s->data_buf), "%s", s->data);
 	s->data = s->data_buf;
 	k->workers = (unsigned)settings_int(k->settings, SET_WORKERS);
-	if (k->workers == 0)
+	rc = setup_choose_channel(k, s->channel, err);
+	if (rc == RC_OK)
+		rc = cache_settings(k) ? choose_listen(s, err) : RC_NO_ROOM;
+	if (rc == RC_OK && k->workers == 0)
 		k->workers = cpus();
-	k->worker = calloc(k->workers, sizeof(*k->worker));
-	rc = k->worker && cache_settings(k) ? choose_listen(s, err) : RC_NO_ROOM;
 	if (rc == RC_OK)
 		rc = start_core(s, err);
+	if (rc == RC_OK) {
+		k->worker = calloc(k->workers, sizeof(*k->worker));
+		rc = k->worker ? RC_OK : RC_NO_ROOM;
+	}
 	if (rc == RC_OK)
 		rc = open_audit(s, err);
 	if (rc == RC_OK)

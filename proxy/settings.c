@@ -125,6 +125,8 @@ static const struct row table[SET_COUNT] = {
 		"directory of the sealed store" },
 	[SET_LISTEN] = { "svsm.kms.listen", T_ADDRESS, 0, "", .help =
 		"`HOST:PORT`, several separated by commas; replaces hadoop.kms.http.host and .port" },
+	[SET_CHANNEL] = { "svsm.kms.channel", T_STRING, 0, "process", .help =
+		"where the trusted core runs: `process`, a sandboxed process; `svsm:/dev/svsm`, VMPL0 of this virtual machine" },
 	[SET_WORKERS] = { "svsm.kms.workers", T_INT, 0, "0", 0, 256, .help = "worker threads; 0 is one per CPU" },
 	[SET_PIN] = { "svsm.kms.pin", T_BOOL, 0, "true", .help =
 		"keep each worker and its partner in the core on one CPU" },
@@ -136,6 +138,8 @@ static const struct row table[SET_COUNT] = {
 		"bytes of a request body; beyond it 413" },
 	[SET_EEK_MAX] = { "svsm.kms.eek.max", T_INT, 0, "10000", 1, 10000, .help =
 		"encrypted keys in one generate or re-encrypt request" },
+	[SET_ATTEST_DIR] = { "svsm.kms.attestation.dir", T_PATH, 0, "/sys/kernel/config/tsm/report", .help =
+		"where the kernel hands out attestation reports (configfs-tsm)" },
 	[SET_TIMEOUT_HEADER] = { "svsm.kms.timeout.header.ms", T_MS, 0, "10000", 1, DAY_MS, .help =
 		"a request's headers must be complete within this time" },
 	[SET_TIMEOUT_BODY] = { "svsm.kms.timeout.body.ms", T_MS, 0, "30000", 1, DAY_MS, .help =

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proxy/kms.h"
+#include "wire/uapi.h"
 
 #define EXIT_CONFIG 78	/* sysexits: configuration error */
 
@@ -145,6 +146,32 @@ static bool service_path(char *out, size_t room)
 	return snprintf(out, room, "%s/../libexec/svsm-kms/svsm-kms-service", self) < (int)room;
 }
 
+enum rc setup_choose_channel(struct kms *k, const char *option, struct core_error *err)
+{
+	const char *text = option ? option : k->settings ? settings_str(k->settings, SET_CHANNEL) : "process";
+
+	*k->device = 0;
+	if (strcmp(text, "process") == 0)
+		return RC_OK;
+	if (strcmp(text, "svsm") == 0)
+		text = "svsm:" SVSM_DEVICE;
+	if (strncmp(text, "svsm:/", 6) != 0 || strlen(text + 5) >= sizeof(k->device))
+		return fail(err, EXIT_CONFIG, "%s is \"%.300s\"; write process, or svsm: and the device file (svsm:%s)",
+			    option ? "--channel" : "svsm.kms.channel", text, SVSM_DEVICE);
+	snprintf(k->device, sizeof(k->device), "%s", text + 5);
+	return RC_OK;
+}
+
+static enum rc open_device(struct kms *k, struct core_error *err)
+{
+	struct channel_error cerr;
+
+	if (channel_open_svsm(k->device, k->workers, &k->channel, &cerr) != RC_OK)
+		return fail(err, 70, "%s", cerr.text);
+	k->workers = channel_workers(k->channel);
+	return RC_OK;
+}
+
 enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error *err)
 {
 	struct channel_options o = { .workers = k->workers };
@@ -152,6 +179,8 @@ enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error
 	char path[PATH_MAX];
 	enum rc rc;
 
+	if (*k->device)
+		return open_device(k, err);
 	if (!service_path(path, sizeof(path)))
 		return fail(err, 70, "cannot find the program's own directory in /proc");
 	o.service_path = path;

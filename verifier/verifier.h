@@ -73,6 +73,8 @@ struct verifier_policy {
 	struct verifier_tcb min_tcb;
 	uint64_t policy_set, policy_clear;	/* further bits of the guest policy (snp/report.h) */
 	uint64_t platform_set, platform_clear;	/* bits of the platform info */
+	bool has_owner;
+	uint8_t owner[32];	/* SHA-256 of the public key that must own the service's store */
 	bool has_measurement;
 	uint8_t measurement[48];
 	size_t nonce_len;		/* 0: not asked; else 1..ATTEST_NONCE_MAX */
@@ -101,6 +103,7 @@ enum verifier_check_id {
 	CHECK_MEASUREMENT,
 	CHECK_REPORT_DATA,
 	CHECK_MANIFEST,
+	CHECK_OWNER,
 	CHECK_REVOCATION,	/* never asked: lists of revoked certificates are not read */
 	CHECKS
 };
@@ -155,7 +158,11 @@ struct verifier_manifest {
 struct verifier_verdict {
 	bool accepted;			/* every check passed, or was not asked */
 	enum verifier_root root;
-	uint32_t isolation;		/* enum boot_isolation; 0 where the report shows none */
+	/*
+	 * What is shown of the key service (enum boot_isolation): emulated for a test root; SNP only when
+	 * measurement, nonce and manifest were asked for and hold; else 0.
+	 */
+	uint32_t isolation;
 	bool has_report;
 	struct snp_report report;
 	bool has_cpuid, has_mitigations;	/* fields that the report's version has */

@@ -28,6 +28,7 @@ static const char *const check_names[CHECKS] = {
 	[CHECK_MEASUREMENT] = "measurement",
 	[CHECK_REPORT_DATA] = "reportData",
 	[CHECK_MANIFEST] = "manifest",
+	[CHECK_OWNER] = "owner",
 	[CHECK_REVOCATION] = "revocation",
 };
 
@@ -94,6 +95,23 @@ static void decode_tcbs(struct verifier_verdict *v)
 			v->product = PRODUCT_UNKNOWN;
 }
 
+/*
+ * What may be said of the key service's isolation. A test root shows the emulator, at most. AMD's shows hardware,
+ * and that the service is what it should be only if code, freshness and manifest were all asked for.
+ */
+static uint32_t isolation_shown(const struct verifier_verdict *v)
+{
+	if (!v->accepted || v->report.vmpl != 0)
+		return 0;
+	if (v->root != ROOT_AMD)
+		return ISOLATION_VMPL0_EMULATED;
+	return v->check[CHECK_MEASUREMENT].result == CHECK_PASSED &&
+			       v->check[CHECK_REPORT_DATA].result == CHECK_PASSED &&
+			       v->check[CHECK_MANIFEST].result == CHECK_PASSED ?
+		       ISOLATION_VMPL0_SNP :
+		       0;
+}
+
 static void sum_up(struct verifier_verdict *v)
 {
 	bool accepted = true;
@@ -103,8 +121,7 @@ static void sum_up(struct verifier_verdict *v)
 		if (v->check[i].result == CHECK_FAILED)
 			accepted = false;
 	v->accepted = accepted;
-	if (accepted && v->report.vmpl == 0)
-		v->isolation = v->root == ROOT_AMD ? ISOLATION_VMPL0_SNP : ISOLATION_VMPL0_EMULATED;
+	v->isolation = isolation_shown(v);
 }
 
 enum rc verifier_judge(const struct verifier_input *in, const struct verifier_policy *policy,

@@ -41,6 +41,7 @@ struct svsm_regs {
 _Static_assert(sizeof(struct svsm_regs) == 40, "svsm_regs");
 
 /*
+ * A call that is cut into slices is continued by the driver; EINTR if a signal came in between: call again.
  * Errors: EINVAL malformed (reserved fields, unknown call); EPERM a protocol or call that is not allowed;
  * ENODEV no SVSM, or it does not know the protocol; EBUSY the lane is in a call; EPIPE the service has
  * died: SVSM_IOC_RESET; EFAULT bad pointer; EIO the monitor refused (registers say why); ENOTTY no such ioctl.

@@ -14,7 +14,7 @@ static uint32_t on_init(struct psp *p, const struct psp_req *req, const uint8_t 
 	(void)out;
 	if (!cur_copy(&c, &chip, sizeof(chip)) || chip.magic != PSP_CHIP_MAGIC || chip.version != PSP_CHIP_VERSION ||
 	    chip.certs_len > PSP_OUT_MAX || !cur_sub(&c, chip.certs_len, &certs) || !cur_end(&c) || chip.zero[0] ||
-	    chip.zero[1])
+	    chip.zero[1] || chip.cpuid_family < 0xf)
 		return PSP_INVALID_PARAM;
 	/* A chip whose key does not fit would make reports that nobody can verify: find out now. */
 	memcpy(q.x, chip.vcek_x, sizeof(q.x));

@@ -64,6 +64,15 @@ static inline uint32_t insn_rmpadjust(uint64_t va, bool huge, uint64_t attribute
 	return (uint32_t)rax;
 }
 
+/* The first word of what GS points to. */
+static inline uint64_t read_gs(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%gs:0, %0" : "=r"(v));
+	return v;
+}
+
 static inline void invlpg(uint64_t va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");

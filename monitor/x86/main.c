@@ -190,6 +190,7 @@ void monitor_main(uint64_t info_gpa)
 {
 	struct gpa caa;
 	struct vmsa *v;
+	uintptr_t guard;
 
 	cpus[0] = &boot_cpu;
 	cpu_load(&boot_cpu);
@@ -198,6 +199,9 @@ void monitor_main(uint64_t info_gpa)
 	ghcb_start(&boot_cpu);
 	check_launch(info_gpa);
 	say("starts at VMPL0");
+	if (!clock_ns() || random_fill(&guard, sizeof(guard)) != RC_OK)
+		stop(MON_REASON_ENTROPY, "no sound source of randomness");
+	__stack_chk_guard = guard;	/* here, since nothing returns from this function */
 	take_memory();
 	platform_load(&info.platform);
 	if (mon_keys(&mon) != RC_OK)

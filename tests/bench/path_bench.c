@@ -136,6 +136,31 @@ uint32_t channel_isolation(const struct channel *ch)
 	return ISOLATION_PROCESS;
 }
 
+uint32_t channel_lane_isolation(const struct channel_lane *l)
+{
+	(void)l;
+	return ISOLATION_PROCESS;
+}
+
+uint32_t channel_workers(const struct channel *ch)
+{
+	return ch->lanes - 1;
+}
+
+void channel_kill(struct channel *ch)
+{
+	(void)ch;
+}
+
+enum rc channel_open_svsm(const char *device, uint32_t workers, struct channel **ch, struct channel_error *err)
+{
+	(void)device;
+	(void)workers;
+	(void)ch;
+	snprintf(err->text, sizeof(err->text), "not in this program");
+	return RC_MACHINE;
+}
+
 struct channel_lane *channel_lane(struct channel *ch, uint32_t number)
 {
 	return &ch->lane[number == CHANNEL_CONTROL ? ch->lanes - 1 : number];

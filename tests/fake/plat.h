@@ -73,6 +73,7 @@ struct fake {
 	uint64_t psp_seq;
 	uint32_t psp_status;		/* in its answers */
 	uint8_t psp_type_xor, psp_vmpck, psp_version_xor;	/* mistakes in its answers' headers */
+	uint16_t psp_len_add;
 	struct secret vmpck;
 	uint8_t certs[MON_CERT_LEN];
 	bool ext;			/* the last request had room for certificates */
@@ -86,8 +87,12 @@ struct fake {
 	const uint32_t *frames;
 	struct boot_msg boot;
 	unsigned lane_inside[MON_LANES];
-	void (*in_lane)(uint32_t lane);		/* what else happens while a lane runs */
+	/* What else happens: while a lane runs; while a message is on its way; when the monitor copies from here. */
+	void (*in_lane)(uint32_t lane);
+	void (*in_request)(void);
+	void (*on_read)(uint64_t gpa);
 	uint64_t now;
+	bool dawdle;			/* several threads play: give way inside of what only one may do */
 };
 extern struct fake fake;
 

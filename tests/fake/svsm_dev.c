@@ -37,6 +37,7 @@ static struct {
 		unsigned times;
 	} refuse[REFUSALS];
 	unsigned idle;
+	uint8_t root;
 	uint64_t crossings;
 	struct fake_svsm_seen seen;
 } dev = { .lock = PTHREAD_MUTEX_INITIALIZER, .opened = -1, .pid = -1, .pid_fd = -1, .area = { -1, -1 } };
@@ -82,7 +83,7 @@ static void start_service(void)
 
 	for (i = 0; i < dev.lanes; i++)
 		memset(dev.view[1] + CALL_AREA_LEN * i, 0, CALL_PAGE);
-	memset(b.platform_key, 9, sizeof(b.platform_key));
+	memset(b.platform_key, dev.root, sizeof(b.platform_key));
 	INVARIANT(pipe2(boot, O_CLOEXEC) == 0 && write(boot[1], &b, sizeof(b)) == sizeof(b));
 	close(boot[1]);
 	dev.pid = (int)fork();
@@ -283,6 +284,7 @@ void fake_svsm_reset(const char *service, uint32_t lanes)
 	dev.generation = 0;
 	dev.lies = false;
 	dev.idle = 0;
+	dev.root = 9;
 	memset(dev.refuse, 0, sizeof(dev.refuse));
 	memset(&dev.seen, 0, sizeof(dev.seen));
 }
@@ -310,6 +312,11 @@ void fake_svsm_refuse(unsigned long request, int error, unsigned times)
 	dev.refuse[i].request = request;
 	dev.refuse[i].error = error;
 	dev.refuse[i].times = times;
+}
+
+void fake_svsm_root(uint8_t root)
+{
+	dev.root = root;
 }
 
 void fake_svsm_idle(unsigned times)

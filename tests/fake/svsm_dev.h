@@ -20,6 +20,8 @@ struct svsm_info fake_svsm_honest(void);
 void fake_svsm_refuse(unsigned long request, int error, unsigned times);
 /* The next `times` calls return at once, and the service has not run: a host that drops the switch, unnoticed. */
 void fake_svsm_idle(unsigned times);
+/* The sealing root (32 bytes of this value): another one is what another image would be given. */
+void fake_svsm_root(uint8_t root);
 /* Ends the service; returns when it is dead. */
 void fake_svsm_die(void);
 

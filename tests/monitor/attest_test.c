@@ -4,6 +4,7 @@
 #include "crypto/hash.h"
 #include "snp/ghcb.h"
 #include "tests/fake/plat.h"
+#include "tests/monitor/session.h"
 #include "tests/test.h"
 #include "wire/attest.h"
 
@@ -12,7 +13,7 @@
 #define REPORT 0x9000ull
 #define MANIFEST 0xa000ull
 #define CERTS 0x10000ull
-#define MANIFEST_ALL (24 + 24 + 104)
+#define MANIFEST_ALL (24 + 24 + 200)
 
 static const uint8_t kms_guid[16] = ATTEST_KMS_GUID;
 
@@ -50,7 +51,7 @@ static void boot_with(struct mon **m, const enum fake_host *host, size_t count)
 
 static void expect_bound(const struct snp_report *report, const uint8_t *manifest, size_t len)
 {
-	uint8_t bytes[64 + 256], want[64];
+	uint8_t bytes[64 + 512], want[64];
 
 	memset(bytes, 0x4e, 64);
 	memcpy(bytes + 64, manifest, len);
@@ -107,7 +108,7 @@ TEST(the_list_of_all_services_holds_ours)
 	EXPECT_MEM(h.guid, guid, 16);
 	EXPECT(h.len == MANIFEST_ALL && h.count == 1);
 	EXPECT_MEM(e.guid, kms_guid, 16);
-	EXPECT(e.off == 48 && e.len == 104);
+	EXPECT(e.off == 48 && e.len == 200);
 	fake_guest_read(REPORT, &report, sizeof(report));
 	expect_bound(&report, manifest, sizeof(manifest));
 }
@@ -176,10 +177,10 @@ TEST(buffers_that_are_too_small_are_told_with_the_lengths_needed)
 	struct mon_regs r;
 
 	q = request();
-	q.manifest.len = 103;
+	q.manifest.len = 199;
 	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_PARAMETER);
-	EXPECT(r.rcx == 104 && r.r8 == SNP_REPORT_LEN);
-	q.manifest.len = 104;
+	EXPECT(r.rcx == 200 && r.r8 == SNP_REPORT_LEN);
+	q.manifest.len = 200;
 	q.report.len = SNP_REPORT_LEN - 1;
 	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_PARAMETER);
 	EXPECT_INT(fake.requests, requests);	/* no message was spent */
@@ -306,8 +307,9 @@ TEST(an_answer_with_anything_wrong_in_its_header_is_not_taken)
 	struct mon *m;
 	unsigned i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 6; i++) {
 		m = fake_boot();
+		fake.psp_len_add = i == 4 ? 16 : i == 5 ? (uint16_t)-16 : 0;
 		fake.psp_type_xor = i == 0 ? 3 : 0;
 		fake.psp_vmpck = i == 1 ? 1 : 0;
 		fake.psp_version_xor = i == 2 ? 2 : 0;
@@ -345,20 +347,49 @@ TEST(a_platform_service_that_fails_fails_the_call)
 	}
 }
 
+static struct mon *asking;
+static uint64_t goes;
+
+/* CPU 1 of the guest, while CPU 0 waits for the secure processor. */
+static void gives_away(void)
+{
+	struct svsm_pvalidate_list list = { .entries = 1 };
+	struct mon_regs r = { .rcx = 0xb000 };
+
+	fake.in_request = NULL;
+	fake_guest_write(0xb000, &list, sizeof(list));
+	fake_guest_write(0xb008, &goes, 8);
+	EXPECT_INT(fake_call(asking, 1, 0, SVSM_PVALIDATE, &r), SVSM_SUCCESS);
+}
+
 TEST(buffers_that_change_hands_while_the_report_is_made_are_not_written)
 {
-	struct mon *m = fake_boot();
-	struct svsm_attest_req q = request();
-	struct svsm_pvalidate_list list = { .entries = 1 };
-	uint64_t entry = REPORT;
+	static const uint64_t buffers[] = { REPORT, MANIFEST, CERTS };
 	struct mon_regs r;
+	struct mon *m;
+	size_t i;
 
-	/* The page goes before the call: the check at the write is the one that holds. */
-	fake_guest_write(0xb000, &list, sizeof(list));
-	fake_guest_write(0xb008, &entry, 8);
-	r = (struct mon_regs){ .rcx = 0xb000 };
-	EXPECT_INT(fake_call(m, 0, 0, SVSM_PVALIDATE, &r), SVSM_SUCCESS);
-	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_ADDRESS);
+	for (i = 0; i < ARRAY_LEN(buffers); i++) {
+		m = fake_boot();
+		session_cpu(m, 1);
+		put_certs(48, 1000);
+		asking = m;
+		goes = buffers[i];
+		fake.in_request = gives_away;
+		EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_INVALID_ADDRESS);
+	}
+}
+
+TEST(an_old_answer_is_not_taken_for_a_new_one)
+{
+	static const struct snp_key_req req = { .fields = SNP_KEY_MIX_POLICY };
+	struct snp_key_rsp rsp;
+	struct mon *m;
+
+	BOOT_WITH(&m, HOST_REPLAY, HOST_HONEST);	/* the answer of the start: authentic, and of the same type */
+	EXPECT(msg_exchange(m, SNP_MSG_KEY_REQ, &req, sizeof(req), &rsp, sizeof(rsp), false) == RC_OK);
+	EXPECT_INT(fake.requests, 3);
+	EXPECT_INT(rsp.key[0], 0xa0 + SNP_KEY_MIX_POLICY);
 }
 
 TEST(the_sealing_root_is_asked_for_once_at_start)
@@ -385,6 +416,11 @@ TEST(a_start_with_a_busy_host_goes_on_and_a_hostile_one_leaves_no_root)
 		EXPECT(mon_keys(&m) == RC_OK);
 		EXPECT(m.have_root == (i == 0) && m.msg.dead == (i != 0));
 	}
+	memset(&m, 0, sizeof(m));
+	fake_reset();
+	fake.psp_status = SNP_FW_INVALID_PARAM;
+	EXPECT(fake_init(&m) == RC_OK && mon_memory(&m, fake_map, ARRAY_LEN(fake_map)) == RC_OK);
+	EXPECT(mon_keys(&m) == RC_OK && !m.have_root && !m.msg.dead);
 	memset(&m, 0, sizeof(m));
 	fake_reset();
 	fake.refuse = FAKE_PLATFORM;
@@ -418,4 +454,32 @@ TEST(a_panic_wipes_what_the_core_knows)
 
 	EXPECT_STOPS(MON_REASON_INVARIANT, mon_panic(m, MON_REASON_INVARIANT));
 	EXPECT(m->root.b[0] == 0 && m->root.b[31] == 0 && m->msg.key.b[31] == 0);
+}
+
+/* T-218 */
+TEST(the_manifest_says_what_the_running_service_says_of_itself)
+{
+	struct attest_kms_manifest manifest;
+	struct call_evidence says = { .config_version = 7 }, none = { 0 };
+	struct mon *m = fake_boot();
+	struct mon_regs r;
+	uint64_t at;
+
+	session_fill(m, 2);
+	at = session_rsp(1) + offsetof(struct call_rsp_ctl, evidence);
+	memset(says.owner, 0x0e, sizeof(says.owner));
+	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_SUCCESS);
+	fake_guest_read(MANIFEST, &manifest, sizeof(manifest));
+	EXPECT_MEM(&manifest.evidence, &none, sizeof(none));
+	session_start(m);
+	plat_write((struct gpa){ at }, &says, sizeof(says));	/* as the service does, at its own mapping */
+	EXPECT(!fake_guest_may(at / MON_PAGE * MON_PAGE, RMP_W));
+	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_SUCCESS);
+	fake_guest_read(MANIFEST, &manifest, sizeof(manifest));
+	EXPECT_MEM(&manifest.evidence, &says, sizeof(says));
+	/* A service that is gone says nothing, whatever stands in its pages. */
+	session_until_done(m, VMPL_RESET);
+	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_SUCCESS);
+	fake_guest_read(MANIFEST, &manifest, sizeof(manifest));
+	EXPECT_MEM(&manifest.evidence, &none, sizeof(none));
 }

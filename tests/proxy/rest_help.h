@@ -81,8 +81,8 @@ static inline void rest_encode(struct rest *t, size_t room)
 
 static inline bool rest_is_page(enum endpoint ep)
 {
-	return ep == EP_HEALTH || ep == EP_METRICS || ep == EP_INDEX || ep == EP_MISSING || ep == EP_BAD_PATH ||
-	       ep == EP_OUTSIDE;
+	return ep == EP_HEALTH || ep == EP_ATTESTATION || ep == EP_METRICS || ep == EP_INDEX ||
+	       ep == EP_MISSING || ep == EP_BAD_PATH || ep == EP_OUTSIDE;
 }
 
 /* The bytes are copied to memory of exactly their size. Free with rest_free(). */

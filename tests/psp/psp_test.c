@@ -196,16 +196,16 @@ TEST(a_malformed_chip_is_refused)
 TEST(a_chip_whose_key_does_not_fit_is_refused)
 {
 	size_t i;
-	/* magic, version, private key, public key, reserved */
-	static const size_t at[] = { 0, 8, 16 + 64 + 32 + 47, 16 + 64 + 32 + 48 + 5, 271 };
+	/* magic, version, private key, public key, CPU family (then 9), reserved */
+	static const size_t at[] = { 0, 8, 16 + 64 + 32 + 47, 16 + 64 + 32 + 48 + 5, 264, 271 };
 
 	need_chip();
 	crypto_free(psp.crypto);
 	EXPECT(psp_start(&psp));
 	for (i = 0; i < ARRAY_LEN(at); i++) {
-		chip_file[at[i]] ^= 1;
+		chip_file[at[i]] ^= 0x10;
 		EXPECT_INT(init(), PSP_INVALID_PARAM);
-		chip_file[at[i]] ^= 1;
+		chip_file[at[i]] ^= 0x10;
 	}
 	EXPECT_INT(init(), SNP_FW_OK);
 	EXPECT_INT(init(), PSP_INVALID_PLATFORM_STATE);

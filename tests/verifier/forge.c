@@ -6,6 +6,7 @@
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -20,14 +21,49 @@
 		} \
 	} while (0)
 
+static FILE *key_file(unsigned i, const char *mode)
+{
+	const char *dir = getenv("SVSM_TEST_KEYS");
+	char path[512];
+
+	if (!dir)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/rsa%u.pem", dir, i);
+	return fopen(path, mode);
+}
+
+static EVP_PKEY *kept_key(unsigned i)
+{
+	FILE *f = key_file(i, "r");
+	EVP_PKEY *key = f ? PEM_read_PrivateKey(f, NULL, NULL, NULL) : NULL;
+
+	if (f)
+		fclose(f);
+	return key;
+}
+
+static void keep_key(unsigned i, EVP_PKEY *key)
+{
+	FILE *f = key_file(i, "w");
+
+	if (!f)
+		return;
+	NEED(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
+	fclose(f);
+}
+
 static EVP_PKEY *rsa_key(unsigned i)
 {
 	static EVP_PKEY *keys[3];
 
 	NEED(i < 3);
 	if (!keys[i])
+		keys[i] = kept_key(i);
+	if (!keys[i]) {
 		keys[i] = EVP_RSA_gen(4096);
-	NEED(keys[i]);
+		NEED(keys[i]);
+		keep_key(i, keys[i]);
+	}
 	return keys[i];
 }
 
@@ -285,6 +321,8 @@ size_t forge_manifest(uint8_t *out, size_t room)
 
 	memset(m.service, 0x5e, sizeof(m.service));
 	memset(m.platform, 0x9f, sizeof(m.platform));
+	memset(m.evidence.owner, 0x0e, sizeof(m.evidence.owner));
+	m.evidence.config_version = 7;
 	sink_put(&s, services, 16);
 	sink_le32(&s, 24 + 2 * 24 + 10 + sizeof(m));
 	sink_le32(&s, 2);

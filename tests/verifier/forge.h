@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes attestation reports with chains of certificates of their own, right or wrong in one chosen way.
- * Keys are made when they are first needed, once a program.
+ * Keys are made when they are first needed, once a program; where SVSM_TEST_KEYS names a directory, RSA keys are
+ * kept there for the next one.
  */
 #ifndef TESTS_VERIFIER_FORGE_H
 #define TESTS_VERIFIER_FORGE_H

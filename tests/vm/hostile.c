@@ -113,7 +113,8 @@ static void bad_addresses(void)
 		issue((struct probe_call){ .rax = SVSM_DEPOSIT_MEM, .rcx = bad[i] }, MAY);
 		issue((struct probe_call){ .rax = SVSM_WITHDRAW_MEM, .rcx = bad[i] }, MAY);
 		issue((struct probe_call){ .rax = SVSM_QUERY_PROTOCOL, .rcx = bad[i], .rdx = bad[i], .r8 = bad[i], .r9 = bad[i] }, MAY);
-		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] | 1 }, REFUSE);
+		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] & ~1ull }, REFUSE);
+		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] | 1 }, MAY);	/* a question */
 	}
 	/* The calling area itself as what it must not be. */
 	issue((struct probe_call){ .rax = SVSM_CREATE_VCPU, .flags = PROBE_RCX_CAA, .rdx = own_page }, REFUSE);
@@ -234,7 +235,7 @@ static void bad_attest(void)
 					r.certs.len = 4096;
 				in.rax = protocol(SVSM_PROTO_ATTEST, call);
 				memcpy(in.buffer, &r, sizeof(r));
-				issue(in, REFUSE);
+				issue(in, which < 4 ? REFUSE : MAY);	/* reserved fields may be ignored */
 			}
 		}
 }
@@ -266,6 +267,11 @@ static uint64_t any_register(void)
 	}
 }
 
+static bool may_be_ram(uint64_t gpa)
+{
+	return gpa < LAUNCH_MON_BASE || (gpa >= 0x34000000 && gpa < 0x100000000);
+}
+
 /* Everything at random. Reaching VMPL0's own pages through it would show as an access fault that stops the machine. */
 static void at_random(uint64_t count)
 {
@@ -277,8 +283,8 @@ static void at_random(uint64_t count)
 
 		in = (struct probe_call){ .rax = protocol(proto, call), .rcx = any_register(), .rdx = any_register(),
 					  .r8 = any_register(), .r9 = any_register() };
-		/* Our own page as calling area or vCPU would be granted, and would be ours to lose: not random. */
-		if (proto == SVSM_PROTO_CORE && (call == SVSM_REMAP_CA || call == SVSM_PVALIDATE) && (in.rcx & ~0xffffull) == (own_page & ~0xffffull))
+		/* What is the guest's would be granted, and would be the kernel's to lose. */
+		if (proto == SVSM_PROTO_CORE && call <= SVSM_WITHDRAW_MEM && may_be_ram(in.rcx))
 			in.rcx |= 1ull << 63;
 		issue(in, MAY);
 	}

@@ -6,11 +6,14 @@ what they find in the real mode is the isolation's doing. It proves nothing abou
 """
 import atexit
 import contextlib
+import hashlib
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "vm"), str(HERE.parent / "system")]
@@ -18,12 +21,46 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent / "vm"), str(HERE.parent / "sy
 import guest  # noqa: E402
 import kms  # noqa: E402
 import machine  # noqa: E402
+from kms import Closed, fresh_dir  # noqa: E402, F401
 
 PLAIN = os.environ.get("SVSM_VM_PLAIN") == "1"
 IO = os.environ.get("SVSM_VM_IO", "fast")
 TEST = machine.VM / "test"
 PATIENCE = 120 * kms.SLOW
+OPEN = {"kms-site.xml": kms.xml({}), "kms-acls.xml": kms.xml(kms.OPEN_ACLS)}
 machines = []
+
+
+def fresh_path(name):
+    return os.path.join(fresh_dir("vm"), name)
+
+
+def public(path):
+    """A file's hash, for comparing."""
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def http(port, method, path, body=None, user="alice", timeout=60):
+    """One request on a connection of its own; path below /kms/v1, or from the root for /health."""
+    full = path if path.split("?")[0] in ("/health", "/metrics", "/attestation") else "/kms/v1" + path
+    if user is not None:
+        full += ("&" if "?" in full else "?") + "user.name=" + urllib.parse.quote(user)
+    with kms.Conn(port, timeout) as c:
+        return c.request(method, full, body)
+
+
+def make_image(out, **parts):
+    """A launch image of the build's files, but for the parts named: monitor, service, platform, kernel, initrd, cmdline."""
+    files = {"monitor": machine.VM / "monitor.elf", "service": machine.BUILD / "svsm-kms-service",
+             "platform": machine.BUILD / "svsm-kms-platform", "kernel": machine.kernel_dir() / "vmlinuz",
+             "initrd": TEST / "initramfs.cpio.gz", "cmdline": machine.CMDLINE, **parts}
+    argv = [str(machine.VM / "mkimage"), "--out", str(out)]
+    for name, value in files.items():
+        argv += ["--" + name, str(value)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise AssertionError(f"mkimage: {done.stdout}")
+    return out
 
 
 def end_all():
@@ -82,22 +119,29 @@ class TestVm(machine.Machine):
 
 
 @contextlib.contextmanager
-def vm(**options):
-    """A VM that must still be running at the end, and stops cleanly."""
-    it = TestVm(**options)
+def discarding(it):
+    """Ends the VM with the test; its last words are shown when the test fails."""
     try:
-        it.start()
         yield it
-        if not it.running():
-            raise AssertionError(f"the VM has ended: {it.ending()}\n{it.last_words()}")
-        code = it.stop(90 * kms.SLOW)
-        if code:
-            raise AssertionError(f"{it.ending()}\n{it.last_words()}")
     except Exception:
         kms.last_words.append(it.last_words())
         raise
     finally:
         it.discard()
+
+
+@contextlib.contextmanager
+def vm(**options):
+    """A VM that must still be running at the end, and stops cleanly."""
+    it = TestVm(**options)
+    with discarding(it):
+        it.start()
+        yield it
+        if not it.running():
+            raise AssertionError(f"the VM has ended: {it.ending()}")
+        code = it.stop(90 * kms.SLOW)
+        if code:
+            raise AssertionError(it.ending())
 
 
 if __name__ == "__main__":      # a VM to work in: session.py [idle]

@@ -13,7 +13,7 @@ _svsm_kms() {
 		-*) continue;;
 		esac
 		case "$verb" in
-		''|key|eek|store|owner|acl) verb=${verb:+$verb }$word;;
+		''|key|eek|store|owner|acl|attest) verb=${verb:+$verb }$word;;
 		esac
 	done
 	case "$verb" in
@@ -21,6 +21,7 @@ _svsm_kms() {
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--listen) return;;
+		--channel) return;;
 		esac;;
 	'key create') case "$prev" in
 		--length) return;;
@@ -51,14 +52,17 @@ _svsm_kms() {
 	'export') case "$prev" in
 		--recovery) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--channel) return;;
 		esac;;
 	'store verify') case "$prev" in
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		--channel) return;;
 		esac;;
 	'store recover') case "$prev" in
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--channel) return;;
 		esac;;
 	'owner enroll') case "$prev" in
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
@@ -89,6 +93,29 @@ _svsm_kms() {
 		--policy) return;;
 		--guest-vmpl) return;;
 		esac;;
+	'attest report') case "$prev" in
+		--nonce) return;;
+		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--manifest) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--certs) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--tsm) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
+		esac;;
+	'attest verify') case "$prev" in
+		--chain) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--vcek) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--nonce) return;;
+		--manifest) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--measurement) return;;
+		--owner) return;;
+		--root) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--at) return;;
+		--min-tcb) return;;
+		--vmpl) return;;
+		--policy-set) return;;
+		--policy-clear) return;;
+		--platform-set) return;;
+		--platform-clear) return;;
+		esac;;
 	'bench') case "$prev" in
 		--connections) return;;
 		--seconds) return;;
@@ -109,8 +136,8 @@ _svsm_kms() {
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --hints' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure attest bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --channel --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'key list') COMPREPLY=($(compgen -W ' --metadata --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
@@ -123,16 +150,19 @@ _svsm_kms() {
 	'eek decrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'import') COMPREPLY=($(compgen -W ' --from --from-user --key --dry-run --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'export') COMPREPLY=($(compgen -W ' --recovery --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'export') COMPREPLY=($(compgen -W ' --recovery --data --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	store) COMPREPLY=($(compgen -W ' verify recover' -- "$cur"));;
-	'store verify') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'store recover') COMPREPLY=($(compgen -W ' --data --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
 	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	attest) COMPREPLY=($(compgen -W ' report verify' -- "$cur"));;
+	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --owner --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'health') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
