@@ -142,7 +142,7 @@ def service_ends():
             except (OSError, Closed, KeyError, ValueError):
                 return False
 
-        session.kms.wait_for(again, 90, vm.last_words)
+        session.eventually(again, 90, vm.last_words)
         if vm.running():
             equal(everything(vm, names), before)
             equal(vm.stop(), 0, vm.last_words())
