@@ -38,8 +38,8 @@ enum may { REFUSE, MAY };
 static void complain(const char *what, const struct probe_call *in)
 {
 	unexpected++;
-	printf("unexpected: %s: rax=%" PRIx64 " rcx=%" PRIx64 " rdx=%" PRIx64 " r8=%" PRIx64 " r9=%" PRIx64, what, in->rax, in->rcx,
-	       in->rdx, in->r8, in->r9);
+	printf("unexpected: %s: rax=%" PRIx64 " rcx=%" PRIx64, what, in->rax, in->rcx);
+	printf(" rdx=%" PRIx64 " r8=%" PRIx64 " r9=%" PRIx64, in->rdx, in->r8, in->r9);
 	printf(" -> %" PRIx64 "\n", c.rax);
 }
 

@@ -61,7 +61,9 @@ static uint64_t areas_of(const char *pid, bool answers, uint64_t *len)
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, rights) != 3 || strcmp(rights, answers ? "r--s" : "rw-s"))
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, rights) != 3)
+			continue;
+		if (strcmp(rights, answers ? "r--s" : "rw-s") != 0)
 			continue;
 		if (!strstr(line, "/dev/svsm") && !strstr(line, "memfd:svsm-kms-"))
 			continue;
