@@ -219,7 +219,7 @@ TEST(a_lane_that_waits_for_another_gives_the_guest_its_vcpu_back)
 	how.waits = 10000;
 	while ((rc = plat_service_run(0)) == RC_BUSY)
 		again++;
-	EXPECT(rc == RC_OK && again == 2 && how.woken[0] == 1);
+	EXPECT(rc == RC_OK && again > 1 && how.woken[0] == 1);
 	destroy();
 }
 
