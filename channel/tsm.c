@@ -17,6 +17,7 @@
 struct asking {
 	const struct tsm *t;
 	char dir[512];
+	bool given;	/* made by root for us, and to stay */
 	char *why;
 	size_t room;
 };
@@ -30,6 +31,9 @@ __attribute__((format(printf, 3, 4))) static enum rc because(struct asking *a, e
 	va_end(ap);
 	return rc;
 }
+
+#define NOT_ALLOWED "not allowed: reports are root's to ask for; root may make a directory " TSM_GIVEN " beside the others, \
+and give its files to this user"
 
 /* What the kernel means by an error, by where it met it; the first fitting row. */
 static enum rc explain(struct asking *a, const char *what, int err)
@@ -48,8 +52,9 @@ static enum rc explain(struct asking *a, const char *what, int err)
 		  "loaded?)" },
 		{ "service_provider", ENOENT, RC_MACHINE,
 		  "the kernel does not run under an SVSM: there is no VMPL0 service to attest" },
-		{ NULL, EACCES, RC_DENIED, "not allowed: attestation reports are root's" },
-		{ NULL, EPERM, RC_DENIED, "not allowed: attestation reports are root's" },
+		{ NULL, EACCES, RC_DENIED, NOT_ALLOWED },
+		{ NULL, EPERM, RC_DENIED, NOT_ALLOWED },
+		{ "provider", ENOENT, RC_DENIED, NOT_ALLOWED },	/* of the given directory, which is not there */
 		{ NULL, EAGAIN, RC_BUSY, "the report was asked for twice at once; try again" },
 		{ NULL, EBUSY, RC_BUSY, "the secure processor is busy; try again" },
 		{ NULL, EINTR, RC_BUSY, "interrupted; try again" },
@@ -175,6 +180,11 @@ static enum rc make_dir(struct asking *a)
 			return because(a, RC_MACHINE, "the name of the directory is too long");
 		err = a->t->ops->make(a->t->ctx, a->dir);
 	}
+	if (err == -EACCES || err == -EPERM) {
+		n = snprintf(a->dir, sizeof(a->dir), "%s/" TSM_GIVEN, a->t->dir);
+		a->given = n > 0 && (size_t)n < sizeof(a->dir);
+		err = a->given ? 0 : err;
+	}
 	return err ? explain(a, "mkdir", -err) : RC_OK;
 }
 
@@ -190,7 +200,8 @@ enum rc tsm_ask(const struct tsm *t, const uint8_t in[TSM_INBLOB], struct tsm_an
 	if (rc == RC_OK)
 		rc = answer(&a, generation, out);
 	/* One that stays is a small leak in the kernel, and no reason to withhold the report. */
-	(void)t->ops->remove(t->ctx, a.dir);
+	if (!a.given)
+		(void)t->ops->remove(t->ctx, a.dir);
 	return rc;
 }
 

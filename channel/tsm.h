@@ -4,6 +4,8 @@
  * kernel fills it with files, inblob is written, the others are read. Under an SVSM the kernel asks VMPL0
  * (service_provider "svsm"), so the report is of VMPL0 and comes with the services' manifest.
  *
+ * Who may not make a directory uses TSM_GIVEN, which root made and whose files root gave to this user.
+ *
  * Untrusted: it carries bytes whose worth only a verifier can tell. Always holds: what it made, it removes;
  * the three blobs are answers to the same question, and to ours.
  */
@@ -15,6 +17,7 @@
 #include "base/base.h"
 
 #define TSM_DIR "/sys/kernel/config/tsm/report"
+#define TSM_GIVEN "svsm-kms"
 #define TSM_INBLOB 64
 #define TSM_REPORT_MAX 4096
 #define TSM_MANIFEST_MAX 32768

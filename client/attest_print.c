@@ -228,6 +228,10 @@ static void put_manifest(cJSON *doc, const struct verifier_manifest *m)
 	put_bits(kms, "protocol", m->kms.protocol);
 	put_hex(kms, "serviceSha384", m->kms.service, sizeof(m->kms.service));
 	put_hex(kms, "platformSha384", m->kms.platform, sizeof(m->kms.platform));
+	put_hex(kms, "owner", m->kms.evidence.owner, sizeof(m->kms.evidence.owner));
+	put_hex(kms, "configurationSha256", m->kms.evidence.config_hash, sizeof(m->kms.evidence.config_hash));
+	json_put_int(kms, "configurationVersion", (int64_t)m->kms.evidence.config_version);
+	put_hex(kms, "storeId", m->kms.evidence.store_id, sizeof(m->kms.evidence.store_id));
 }
 
 static const char *const results[] = {

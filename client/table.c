@@ -199,6 +199,8 @@ static const struct opt attest_verify_opts[] = {
 	{ .name = "nonce", .kind = OPT_TEXT, .arg = "HEX", .help = "what the report was asked for with" },
 	{ .name = "manifest", .kind = OPT_FILE, .arg = "FILE", .help = "the services manifest that came with the report" },
 	{ .name = "measurement", .kind = OPT_TEXT, .arg = "HEX", .help = "the launch measurement it must have, 48 bytes" },
+	{ .name = "owner", .kind = OPT_TEXT, .arg = "HEX",
+	  .help = "who must own the store: SHA-256 of the public key, as owner enroll prints it" },
 	{ .name = "root", .kind = OPT_FILE, .arg = "FILE",
 	  .help = "accept this TEST root, an emulator's; AMD's are built in" },
 	{ .name = "at", .kind = OPT_TEXT, .arg = "TIME", .help = "when certificates must be valid (default now)" },

@@ -136,6 +136,9 @@ static bool policy_of(struct cli *c, struct verifier_policy *p)
 	if (p->has_measurement &&
 	    !hex_option(c, "measurement", sizeof(p->measurement), sizeof(p->measurement), p->measurement, &len))
 		return false;
+	p->has_owner = args_has(&c->args, "owner");
+	if (p->has_owner && !hex_option(c, "owner", sizeof(p->owner), sizeof(p->owner), p->owner, &len))
+		return false;
 	if (args_has(&c->args, "nonce") && !hex_option(c, "nonce", 1, sizeof(p->nonce), p->nonce, &p->nonce_len))
 		return false;
 	return time_option(c, &p->at) && min_tcb_option(c, p) && bits_option(c, "policy-set", &p->policy_set) &&

@@ -3,7 +3,7 @@
  * CPUID as the guest shall see it: what QEMU executes, without what would not work in an SNP guest on it, with
  * SEV-SNP, and with leaves that name the emulator. Notes section 5, spec sections 2.7, 4.4, 8.6.
  */
-#include "emulator/l0.h"
+#include "emulator/attack.h"
 #include "snp/launch.h"
 
 #define MAX_STD 0xbu
@@ -62,6 +62,10 @@ struct cpuid_regs guest_cpuid(uint32_t leaf, uint32_t sub)
 		r.c |= 1u << 31;
 	if (leaf == 0x80000000)
 		r.a = MAX_EXT;
+	if (leaf == 0x80000008) {	/* INVLPGB and TLBSYNC, eight pages at a time */
+		r.b |= 1u << 3;
+		r.d = (r.d & ~0xffffu) | 7;
+	}
 	if (leaf == MAX_EXT)	/* SEV, SEV-ES, SEV-SNP, VMPL; four of them; nothing to flush */
 		r = (struct cpuid_regs){ 0x3a, CBIT | 1u << 6 | VMPLS << 12 | 1u << 31, 100, 0 };
 	return r;
@@ -86,5 +90,9 @@ void cpuid_page_fill(struct snp_cpuid_page *page)
 
 		page->e[i] = (struct snp_cpuid_entry){ .eax_in = leaves[i][0], .ecx_in = leaves[i][1], .eax = r.a,
 						       .ebx = r.b, .ecx = r.c, .edx = r.d };
+	}
+	if (attack_now(ATTACK_WRONG_CPUID_PAGE)) {	/* no random numbers, and a C-bit elsewhere */
+		page->e[1].ecx &= ~(1u << 30);
+		page->e[ARRAY_LEN(leaves) - 1].ebx += 1;
 	}
 }

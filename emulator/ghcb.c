@@ -5,7 +5,9 @@
  * As a real host: of the guest it sees the GHCB MSR and the shared GHCB page, each field of which is read once,
  * and which levels can be entered; never a register in a VMSA.
  */
+#include "emulator/attack.h"
 #include "emulator/secure.h"
+#include "snp/guestmsg.h"
 
 #define HV_FEATURES (GHCB_HV_SNP | GHCB_HV_AP_CREATION | GHCB_HV_MULTI_VMPL)
 #define MSR_ERROR 1ull
@@ -72,18 +74,23 @@ static uint8_t *scratch_area(struct ghcb_call *c, uint64_t len)
 static bool run_vmpl(struct vcpu *v, uint64_t to)
 {
 	struct level *l = &v->level[to & (VMPLS - 1)];
+	uint64_t own;
 
 	stat_add(STAT_RUN_VMPL);
 	if (to >= VMPLS)
 		return false;
-	if (to == v->vmpl)
+	if (to == v->vmpl || attack_now(to ? ATTACK_REPEAT_RUN_VMPL : ATTACK_DROP_RUN_VMPL))
 		return true;
 	if (l->start)
 		l->vmsa = l->next_vmsa;
+	own = l->vmsa;
+	if (to && attack_now(ATTACK_FOREIGN_VMSA))
+		l->vmsa = host_pfn(attack_gpa() / PAGE_LEN);
 	if (!level_enterable(l, (unsigned)to)) {
 		if (opt.verbose)
 			l0_print("L0: vCPU %u: VMPL%lu cannot run: %s\n", v->index, to,
 				 l->vmsa ? "its VMSA is not fit" : "AP creation has named no VMSA");
+		l->vmsa = own;
 		return false;
 	}
 	level_save(v, VC_VMGEXIT, 0, 0);
@@ -108,6 +115,8 @@ static void nae_cpuid(struct ghcb_call *c)
 {
 	struct cpuid_regs r = guest_cpuid((uint32_t)c->rax, (uint32_t)c->rcx);
 
+	if (attack_now(ATTACK_WRONG_CPUID))
+		r = (struct cpuid_regs){ ~r.a, ~r.b, ~r.c, ~r.d };
 	PUT(c, rax, r.a);
 	PUT(c, rbx, r.b);
 	PUT(c, rcx, r.c);
@@ -312,15 +321,30 @@ static void nae_ap_creation(struct ghcb_call *c)
  */
 static void nae_guest_request(struct ghcb_call *c)
 {
-	static uint8_t request[PAGE_LEN];
+	static uint8_t request[PAGE_LEN], before[PAGE_LEN], response[PAGE_LEN], response_before[PAGE_LEN];
 	uint8_t *from = gmem_shared(c->info1, PAGE_LEN), *to = gmem_shared(c->info2, PAGE_LEN);
 
 	if (!from || !to || from == to) {
 		malformed(c, GHCB_ERR_INVALID_INPUT);
 		return;
 	}
+	memcpy(before, request, PAGE_LEN);
+	memcpy(response_before, response, PAGE_LEN);
 	memcpy(request, from, PAGE_LEN);
-	c->out2 = secure_request(request, to);
+	if (attack_now(ATTACK_BUSY)) {
+		c->out2 = (uint64_t)GUEST_REQ_VMM_BUSY << 32;
+		return;
+	}
+	if (attack_now(ATTACK_DROP_MESSAGE))
+		return;
+	if (attack_now(ATTACK_CORRUPT_REQUEST))
+		request[sizeof(struct snp_msg_hdr)] ^= 1;
+	c->out2 = secure_request(attack_now(ATTACK_REPLAY_REQUEST) ? before : request, response);
+	if (c->out2)
+		return;
+	if (attack_now(ATTACK_CORRUPT_MESSAGE))
+		response[sizeof(struct snp_msg_hdr)] ^= 1;
+	memcpy(to, attack_now(ATTACK_REPLAY_MESSAGE) ? response_before : response, PAGE_LEN);
 }
 
 /* The same, with certificates for the guest's convenience; too little room is said before the firmware is called. */
@@ -460,6 +484,8 @@ static void ghcb_request(struct vcpu *v)
 	const struct nae *n = NULL;
 
 	stat_add(STAT_GHCB);
+	if (attack_now(ATTACK_STALE_GHCB))
+		return;
 	if (!c.page)	/* nowhere to answer: the guest goes on, and finds nothing done */
 		return;
 	ghcb_read(&c);
@@ -496,6 +522,8 @@ static uint64_t msr_cpuid(struct vcpu *v, uint64_t req)
 	const uint32_t regs[] = { r.a, r.b, r.c, r.d };
 
 	(void)v;
+	if (attack_now(ATTACK_WRONG_CPUID))
+		req ^= 0xffffffff00000000ull;	/* of another function */
 	return GHCB_MSR_CPUID_RESP | (req & 0xc0000000) | (uint64_t)regs[req >> 30 & 3] << 32;
 }
 
@@ -554,6 +582,7 @@ void handle_vmgexit(struct vcpu *v)
 	uint64_t req = l->ghcb_msr;
 	size_t i;
 
+	attack_page(v);
 	switch (req & GHCB_INFO_MASK) {
 	case GHCB_MSR_PAGE:
 		ghcb_request(v);
@@ -570,6 +599,6 @@ void handle_vmgexit(struct vcpu *v)
 	}
 	for (i = 0; i < ARRAY_LEN(msr_requests); i++)
 		if (msr_requests[i].code == (req & GHCB_INFO_MASK))
-			l->ghcb_msr = msr_requests[i].answer(v, req);
+			l->ghcb_msr = msr_requests[i].answer(v, req) ^ (attack_now(ATTACK_WRONG_RESPONSE) ? 0x40 : 0);
 	/* Unknown: the MSR stays as it is, and the guest sees that nobody answered. */
 }

@@ -3,6 +3,7 @@
  * The launch: an IGVM file's directives in their order become guest memory, each page through the firmware's
  * eyes (type, contents, address), so that the digest is that of the file. Spec section 4.
  */
+#include "emulator/attack.h"
 #include "emulator/igvm.h"
 #include "emulator/l0.h"
 #include "emulator/psp/psp.h"
@@ -129,7 +130,9 @@ static uint8_t *parameter_at(const struct igvm_parameter *p, uint64_t len, uint6
 
 static void put_vp_count(const struct igvm_parameter *p)
 {
-	memcpy(parameter_at(p, 4, NULL), &vcpu_count, 4);
+	uint32_t count = attack_now(ATTACK_BAD_VP_COUNT) ? 1000 : vcpu_count;
+
+	memcpy(parameter_at(p, 4, NULL), &count, 4);
 }
 
 static void put_memory_map(const struct igvm_parameter *p)
@@ -146,6 +149,8 @@ static void put_memory_map(const struct igvm_parameter *p)
 			.type = host_map[i].reserved ? IGVM_MEM_RESERVED : IGVM_MEM_RAM,
 		};
 
+		if (i && attack_now(ATTACK_BAD_MEMORY_MAP))
+			e.first_page = host_map[i - 1].start / PAGE_LEN;
 		memcpy(to + i * sizeof(e), &e, sizeof(e));
 	}
 }

@@ -3,6 +3,7 @@
  * L0's start: options, the machine's memory, the modules, the launch, then the boot vCPU's loop. What the boot
  * loader left in guest memory is gone before the guest runs.
  */
+#include "emulator/attack.h"
 #include "emulator/secure.h"
 
 #define MULTIBOOT_MAGIC 0x2badb002u
@@ -218,6 +219,7 @@ void l0_main(void)
 	if (l0_boot_magic != MULTIBOOT_MAGIC || !(m->flags & MULTIBOOT_MMAP))
 		l0_stop(STOP_BUG, "not started by a multiboot loader");
 	read_options((const char *)(uint64_t)m->cmdline + 1);
+	attack_init();
 	find_ram();
 	calibrate();
 	npt_init();

@@ -24,11 +24,6 @@ struct rmp rmp = { .entry = entries };
 static uint64_t *views[VIEWS];		/* each a table of 512 x 1 GiB */
 static uint64_t *roots[VMPLS][2];	/* [paging] */
 
-uint64_t host_pfn(uint64_t gfn)
-{
-	return gfn;
-}
-
 void npt_init(void)
 {
 	unsigned i;

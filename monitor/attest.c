@@ -10,6 +10,7 @@
 #include "wire/attest.h"
 
 #define NONCE_LEN 64u
+#define EVIDENCE_TRIES 100u
 #define SINGLE_LEN 0x40u	/* of the block for all services; the rest is for one */
 
 struct manifest {
@@ -18,8 +19,35 @@ struct manifest {
 	struct attest_kms_manifest kms;
 };
 
+/*
+ * What the service says of itself, from the control lane's answer page, which nobody else can write. Only what a
+ * running service says counts: in a page that is not (or not yet) its own there may be anything.
+ */
+static void read_evidence(struct mon *m, struct call_evidence *out)
+{
+	struct mon_kms *s = &m->kms;
+	struct call_evidence again;
+	struct gpa at;
+	unsigned i;
+
+	*out = (struct call_evidence){ 0 };
+	SPIN_HELD(&s->lock);
+	if (s->state != VMPL_STATE_RUNNING)
+		return;
+	at = addr_of_frame(s->frame[(2 * s->lanes - 1) * MON_AREA_PAGES]);
+	at.v += offsetof(struct call_rsp_ctl, evidence);
+	/* The control lane may be writing it on another CPU: what was read twice alike is whole. */
+	for (i = 0; i < EVIDENCE_TRIES; i++) {
+		plat_read(at, out, sizeof(*out));
+		plat_read(at, &again, sizeof(again));
+		if (memcmp(out, &again, sizeof(again)) == 0)
+			return;
+	}
+	*out = (struct call_evidence){ 0 };
+}
+
 /* What is said of the key service; `all`: within the list of services. The bytes start at *at. */
-static size_t make_manifest(const struct mon *m, bool all, struct manifest *o, const uint8_t **at)
+static size_t make_manifest(struct mon *m, bool all, struct manifest *o, const uint8_t **at)
 {
 	static const uint8_t services[] = SVSM_GUID_SERVICES, kms[] = ATTEST_KMS_GUID;
 
@@ -30,6 +58,7 @@ static size_t make_manifest(const struct mon *m, bool all, struct manifest *o, c
 	memcpy(o->entry.guid, kms, sizeof(kms));
 	memcpy(o->kms.service, m->service_hash, sizeof(o->kms.service));
 	memcpy(o->kms.platform, m->platform_hash, sizeof(o->kms.platform));
+	read_evidence(m, &o->kms.evidence);
 	*at = all ? (const uint8_t *)o : (const uint8_t *)&o->kms;
 	return all ? sizeof(*o) : sizeof(o->kms);
 }

@@ -223,10 +223,10 @@ void answer_page(struct work *k, const struct wire_ans *ans, unsigned status, co
 void answer_html(struct work *k, const struct wire_ans *ans, unsigned status, const char *message);
 
 /* pages.c: everything that is not a key operation. */
-/* In words, what the isolation is worth: nobody should take "process" for hardware protection. */
-const char *isolation_protects(const char *isolation);
 void page_attested(struct work *k);
 void page_attest_drop(struct work *k);	/* frees what a question left */
+/* In words, what the isolation is worth: nobody should take "process" for hardware protection. */
+const char *isolation_protects(const char *isolation);
 void page_answer(struct work *k, const struct wire_ans *ans);
 void page_open(struct work *k);
 

@@ -286,7 +286,7 @@ enum rc offline_config(const char *dir, struct offline_config *out, struct core_
 {
 	OUTBUF body = { .max = CALL_LARGE_LEN - 2048 };
 	struct kms k = { 0 };
-	enum rc rc = open_conf(&k, dir, "process", err);	/* nothing is asked of a core */
+	enum rc rc = open_conf(&k, dir, "process", err);	/* nothing is opened */
 
 	if (rc == RC_OK)
 		rc = core_config_body(k.settings, k.conf, &body, err);

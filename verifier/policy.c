@@ -130,12 +130,31 @@ static void judge_report_data(struct verifier_case *c)
 	      with ? "SHA-512 of nonce and manifest" : "the nonce");
 }
 
+/* Worth as much as the manifest: bound by the report data, and only then. */
+static void judge_owner(struct verifier_case *c)
+{
+	struct verifier_verdict *v = c->v;
+	bool same;
+
+	if (!c->policy->has_owner) {
+		not_asked(v, CHECK_OWNER, "no owner was asked for: who wrote its access control lists is not known");
+		return;
+	}
+	if (!v->has_manifest || !v->manifest.has_kms) {
+		judge(v, CHECK_OWNER, false, "the owner stands in the key service's manifest, and there is none");
+		return;
+	}
+	same = memcmp(v->manifest.kms.evidence.owner, c->policy->owner, sizeof(c->policy->owner)) == 0;
+	judge(v, CHECK_OWNER, same, "the store's owner is %s", same ? "the one asked for" : "another, or nobody");
+}
+
 void case_manifest(struct verifier_case *c)
 {
 	struct verifier_verdict *v = c->v;
 
 	if (!c->in->manifest.p) {
 		not_asked(v, CHECK_MANIFEST, "no manifest was given: the report is not one of the SVSM protocol");
+		judge_owner(c);
 		return;
 	}
 	v->has_manifest = verifier_manifest_parse(c->in->manifest, &v->manifest) == RC_OK;
@@ -144,6 +163,7 @@ void case_manifest(struct verifier_case *c)
 	else
 		judge(v, CHECK_MANIFEST, v->manifest.has_kms, "the manifest names %zu services, %s", v->manifest.count,
 		      v->manifest.has_kms ? "one is the key service" : "none is the key service");
+	judge_owner(c);
 }
 
 void case_policy(struct verifier_case *c)

@@ -73,6 +73,8 @@ struct verifier_policy {
 	struct verifier_tcb min_tcb;
 	uint64_t policy_set, policy_clear;	/* further bits of the guest policy (snp/report.h) */
 	uint64_t platform_set, platform_clear;	/* bits of the platform info */
+	bool has_owner;
+	uint8_t owner[32];	/* SHA-256 of the public key that must own the service's store */
 	bool has_measurement;
 	uint8_t measurement[48];
 	size_t nonce_len;		/* 0: not asked; else 1..ATTEST_NONCE_MAX */
@@ -101,6 +103,7 @@ enum verifier_check_id {
 	CHECK_MEASUREMENT,
 	CHECK_REPORT_DATA,
 	CHECK_MANIFEST,
+	CHECK_OWNER,
 	CHECK_REVOCATION,	/* never asked: lists of revoked certificates are not read */
 	CHECKS
 };

@@ -28,6 +28,7 @@ static const char *const check_names[CHECKS] = {
 	[CHECK_MEASUREMENT] = "measurement",
 	[CHECK_REPORT_DATA] = "reportData",
 	[CHECK_MANIFEST] = "manifest",
+	[CHECK_OWNER] = "owner",
 	[CHECK_REVOCATION] = "revocation",
 };
 

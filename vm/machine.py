@@ -83,12 +83,13 @@ class Machine:
     """
 
     def __init__(self, plain=False, store=None, conf=None, forwards=None, cpus=1, memory=1024, l0=("io=fast",),
-                 image=None, initramfs=None, cmdline="", directory=None, binary=None):
+                 image=None, initramfs=None, chip=None, cmdline="", directory=None, binary=None):
         self.plain, self.store, self.conf = plain, store, conf
         self.forwards = dict(forwards or {})
         self.cpus, self.memory, self.l0, self.cmdline = cpus, memory, tuple(l0), cmdline
         self.image = image or VM / "svsm-kms.igvm"
         self.initramfs = initramfs or VM / "plain.cpio.gz"
+        self.chip = pathlib.Path(chip or VM / "chip" / "chip.bin")
         self.binary = binary or os.environ.get("QEMU", "qemu-system-x86_64")
         self.own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="svsm-vm-"))
@@ -102,7 +103,7 @@ class Machine:
         """The files it boots from."""
         if self.plain:
             return [kernel_dir() / "vmlinuz", pathlib.Path(self.initramfs)]
-        return [VM / "l0.elf", pathlib.Path(self.image), VM / "chip" / "chip.bin", VM / "psp"]
+        return [VM / "l0.elf", pathlib.Path(self.image), self.chip, VM / "psp"]
 
     def command(self):
         def device(text):

@@ -8,6 +8,7 @@
 #define WIRE_ATTEST_H
 
 #include "base/rc.h"
+#include "wire/call.h"
 
 /* 5d1cba34-5c2e-4b0f-9a3e-6b1f0e5a7c11, as it lies in memory (first three fields little-endian). */
 #define ATTEST_KMS_GUID \
@@ -21,8 +22,10 @@ struct attest_kms_manifest {
 	uint32_t protocol;	/* CALL_PROTOCOL, wire/call.h */
 	uint8_t service[48];	/* SHA-384 of the service's ELF file */
 	uint8_t platform[48];	/* SHA-384 of the platform service's ELF file */
+	struct call_evidence evidence;	/* what the service says of itself; zeros while it does not run */
 };
-ABI_SIZE(struct attest_kms_manifest, 104);
+ABI_SIZE(struct attest_kms_manifest, 200);
+ABI_AT(struct attest_kms_manifest, evidence, 104);
 ABI_AT(struct attest_kms_manifest, service, 8);
 ABI_AT(struct attest_kms_manifest, platform, 56);
 

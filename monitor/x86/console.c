@@ -76,3 +76,11 @@ void invariant_failed(const char *what, const char *file, int line)
 	say_number(file, (uint64_t)line);
 	stop(MON_REASON_INVARIANT, what);
 }
+
+/* The compiler's: a random value, once there is one, between a function's arrays and its return address. */
+uintptr_t __stack_chk_guard = 0x5bd1e9955bd1e995;
+__attribute__((noreturn)) void __stack_chk_fail(void);
+void __stack_chk_fail(void)
+{
+	stop(MON_REASON_INVARIANT, "a stack is overwritten");
+}

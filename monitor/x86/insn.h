@@ -64,6 +64,15 @@ static inline uint32_t insn_rmpadjust(uint64_t va, bool huge, uint64_t attribute
 	return (uint32_t)rax;
 }
 
+/* The first word of what GS points to. */
+static inline uint64_t read_gs(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%gs:0, %0" : "=r"(v));
+	return v;
+}
+
 static inline void invlpg(uint64_t va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
@@ -75,6 +84,15 @@ static inline uint64_t read_cr2(void)
 
 	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
 	return v;
+}
+
+/* INVLPGB of everything that belongs to this guest, global entries too, and TLBSYNC (APM volume 3). */
+static inline void flush_all_cpus(void)
+{
+	uint64_t asid_and_global = 1u << 2 | 1u << 3;
+
+	__asm__ volatile(".byte 0x0f, 0x01, 0xfe" : : "a"(asid_and_global), "c"(0), "d"(0) : "memory");
+	__asm__ volatile(".byte 0x0f, 0x01, 0xff" : : : "memory");
 }
 
 static inline void write_cr3(uint64_t v)

@@ -155,6 +155,27 @@ static struct area *area_take(struct process *p, uint64_t len)
 	return &p->area[p->areas++];
 }
 
+/* Unused neighbours become one piece. */
+static void areas_join(struct process *p, unsigned i)
+{
+	unsigned k = 0;
+
+	while (k < p->areas) {
+		struct area *a = &p->area[i], *b = &p->area[k];
+
+		if (b->used || (b->to != a->from && b->from != a->to)) {
+			k++;
+			continue;
+		}
+		a->from = b->from < a->from ? b->from : a->from;
+		a->to = b->to > a->to ? b->to : a->to;
+		*b = p->area[--p->areas];
+		if (i == p->areas)
+			i = k;
+		k = 0;
+	}
+}
+
 static bool pages_set(struct process *p, uint64_t from, uint64_t to, uint64_t rights)
 {
 	uint64_t va;
@@ -214,6 +235,7 @@ int64_t process_munmap(struct process *p, uint64_t va, uint64_t len)
 		return -ENOMEM;
 	pages_wipe(p, va, va + len);
 	a->used = false;
+	areas_join(p, (unsigned)(a - p->area));
 	return 0;
 }
 
@@ -312,13 +334,25 @@ enum rc process_free(struct process *p, unsigned budget)
 	return RC_OK;
 }
 
-static bool elf_header_ok(const Elf64_Ehdr *h, size_t len)
+#define HEADERS_MAX 16
+struct elf {
+	Elf64_Ehdr h;
+	Elf64_Phdr ph[HEADERS_MAX];
+};
+
+static enum rc elf_read(struct slice file, struct elf *e)
 {
 	static const uint8_t magic[] = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT };
+	struct cursor c = cur_of(file.p, file.len), headers = c;
+	const Elf64_Ehdr *h = &e->h;
+	const uint8_t *skipped;
 
-	return memcmp(h->e_ident, magic, sizeof(magic)) == 0 && h->e_type == ET_EXEC && h->e_machine == EM_X86_64 &&
-	       h->e_phentsize == sizeof(Elf64_Phdr) && h->e_phnum && h->e_phnum <= 16 && h->e_phoff % 8 == 0 &&
-	       h->e_phoff <= len - sizeof(*h) && h->e_phnum * sizeof(Elf64_Phdr) <= len - h->e_phoff;
+	if (!cur_copy(&c, &e->h, sizeof(e->h)) || memcmp(h->e_ident, magic, sizeof(magic)) || h->e_type != ET_EXEC ||
+	    h->e_machine != EM_X86_64 || h->e_phentsize != sizeof(Elf64_Phdr) || !h->e_phnum || h->e_phnum > HEADERS_MAX)
+		return RC_BAD_INPUT;
+	if (!cur_take(&headers, h->e_phoff, &skipped) || !cur_copy(&headers, e->ph, h->e_phnum * sizeof(e->ph[0])))
+		return RC_BAD_INPUT;
+	return RC_OK;
 }
 
 static bool segment_ok(const Elf64_Phdr *h, size_t len, uint64_t first)
@@ -387,34 +421,32 @@ static void thread_fpu(struct thread *t)
 
 enum rc process_load(struct process *p, struct slice file)
 {
-	const Elf64_Ehdr *h = (const void *)file.p;
 	uint64_t next = ELF_FIRST, headers = 0;
-	const Elf64_Phdr *ph;
-	enum rc rc;
+	struct elf e;
+	enum rc rc = elf_read(file, &e);
 	unsigned i;
 
-	if (file.len < sizeof(*h) || !elf_header_ok(h, file.len))
-		return RC_BAD_INPUT;
-	ph = (const void *)(file.p + h->e_phoff);
-	for (i = 0; i < h->e_phnum; i++) {
-		if (ph[i].p_type == PT_INTERP || ph[i].p_type == PT_DYNAMIC)
+	for (i = 0; rc == RC_OK && i < e.h.e_phnum; i++) {
+		const Elf64_Phdr *ph = &e.ph[i];
+
+		if (ph->p_type == PT_INTERP || ph->p_type == PT_DYNAMIC)
 			return RC_BAD_INPUT;
-		if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+		if (ph->p_type != PT_LOAD || !ph->p_memsz)
 			continue;
-		if (!segment_ok(&ph[i], file.len, next))
+		if (!segment_ok(ph, file.len, next))
 			return RC_BAD_INPUT;
-		rc = load_segment(p, file, &ph[i]);
-		if (rc != RC_OK)
-			return rc;
-		if (h->e_phoff >= ph[i].p_offset && h->e_phoff < ph[i].p_offset + ph[i].p_filesz)
-			headers = ph[i].p_vaddr + (h->e_phoff - ph[i].p_offset);
-		next = (ph[i].p_vaddr + ph[i].p_memsz + PAGE - 1) & ~(PAGE - 1);	/* no page of two segments */
+		rc = load_segment(p, file, ph);
+		if (e.h.e_phoff >= ph->p_offset && e.h.e_phoff - ph->p_offset < ph->p_filesz)
+			headers = ph->p_vaddr + (e.h.e_phoff - ph->p_offset);
+		next = (ph->p_vaddr + ph->p_memsz + PAGE - 1) & ~(PAGE - 1);	/* no page of two segments */
 	}
+	if (rc != RC_OK)
+		return rc;
 	p->brk_first = p->brk = p->brk_mapped = next + PAGE;
 	thread_fpu(&p->thread[0]);
 	p->thread[0].tid = 1;
 	p->threads = 1;
-	return make_stack(p, h, headers);
+	return make_stack(p, &e.h, headers);
 }
 
 /* CPUID at CPL3, from the table that the secure processor has checked; anything else is not answered. */

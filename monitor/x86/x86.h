@@ -61,10 +61,7 @@ ABI_AT(struct cpu, regs_end, CPU_REGS_END);
 
 static inline struct cpu *this_cpu(void)
 {
-	struct cpu *c;
-
-	__asm__ volatile("mov %%gs:0, %0" : "=r"(c));
-	return c;
+	return (struct cpu *)read_gs();
 }
 
 extern struct mon mon;
@@ -98,6 +95,7 @@ __attribute__((noreturn)) void ghcb_terminate(unsigned set, unsigned reason);
 
 void say(const char *text);	/* one line on the console, "monitor: " before it; never anything secret */
 void say_number(const char *text, uint64_t v);
+extern uintptr_t __stack_chk_guard;
 /* The end: the text, then mon_panic(). */
 __attribute__((noreturn)) void stop(enum mon_reason why, const char *text);
 

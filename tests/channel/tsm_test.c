@@ -12,6 +12,7 @@ struct fake {
 	/* how it is */
 	int make_error;			/* negative errno */
 	const char *provider;
+	bool given;			/* root made a directory for us, and only that may be used */
 	bool no_svsm, drops_inblob, interferes, no_manifest, no_certs;
 	const char *unreadable;		/* this file cannot be read... */
 	int unreadable_error;		/* ...for this reason */
@@ -39,8 +40,13 @@ static int fake_make(void *ctx, const char *dir)
 {
 	struct fake *f = ctx;
 
-	if (f->make_error)
+	if (f->make_error) {
+		if (f->given) {
+			snprintf(f->dir, sizeof(f->dir), "/fake/svsm-kms");
+			f->dirs = 1;
+		}
 		return f->make_error;
+	}
 	if (f->taken) {
 		f->taken--;
 		return -EEXIST;
@@ -66,6 +72,8 @@ static const char *file_of(const struct fake *f, const char *path)
 {
 	size_t n = strlen(f->dir);
 
+	if (f->dirs == 0)
+		return "none";
 	EXPECT(f->dirs == 1 && strncmp(path, f->dir, n) == 0 && path[n] == '/');
 	return path + n + 1;
 }
@@ -283,4 +291,26 @@ TEST(a_nonce_of_64_bytes_is_the_question_and_any_other_is_hashed)
 	EXPECT_MEM(in, hash, 64);
 	EXPECT(tsm_inblob(slice_of(nonce, 0), in) == RC_BAD_INPUT);
 	EXPECT(tsm_inblob(slice_of(nonce, 65), in) == RC_BAD_INPUT);
+}
+
+TEST(who_may_not_make_a_directory_asks_in_the_one_that_root_gave_and_leaves_it)
+{
+	const struct tsm t = { "/fake", &fake_ops, &fake };
+	uint8_t in[TSM_INBLOB] = { 7 };
+	unsigned i;
+
+	fresh();
+	fake.make_error = -EACCES;
+	fake.given = true;
+	for (i = 0; i < 3; i++) {
+		in[0]++;
+		EXPECT_INT(tsm_ask(&t, in, &out, why, sizeof(why)), RC_OK);
+		EXPECT(out.report_len == 1184 && out.report[0] == (0x10 ^ in[0]));
+	}
+	EXPECT(fake.made == 0 && fake.removed == 0);
+	/* Not given: said in words, with what root can do. */
+	fresh();
+	fake.make_error = -EACCES;
+	EXPECT_INT(tsm_ask(&t, in, &out, why, sizeof(why)), RC_DENIED);
+	EXPECT(strstr(why, "root") && strstr(why, "svsm-kms"));
 }

@@ -15,6 +15,7 @@ import argparse
 import difflib
 import json
 import pathlib
+import re
 import shlex
 import shutil
 import socket
@@ -39,6 +40,8 @@ SUBJECT = "build/svsm-kms serve"
 ARGUMENTS = " --conf {conf} --data {data} --listen {listen}"
 UNAVAILABLE = 77
 RELOAD_SECONDS = 2.5        # the ACL file is looked at every second
+OURS = re.compile(r"^svsm-kms \S+ ready on ", re.M)
+RELOADED = "reloaded"        # or "not reloaded"
 
 
 class Unavailable(Exception):
@@ -109,8 +112,10 @@ class Server:
 
 def edit_acls(conf, change):
     file = conf / "kms-acls.xml"
+    new = file.with_suffix(".new")      # a server that looks meanwhile sees the old or the new
     if isinstance(change, str):
-        file.write_text(change)
+        new.write_text(change)
+        new.replace(file)
         return
     tree = ET.parse(file)
     root = tree.getroot()
@@ -122,7 +127,8 @@ def edit_acls(conf, change):
             item = ET.SubElement(root, "property")
             ET.SubElement(item, "name").text = name
             ET.SubElement(item, "value").text = value
-    tree.write(file, encoding="UTF-8", xml_declaration=True)
+    tree.write(new, encoding="UTF-8", xml_declaration=True)
+    new.replace(file)
 
 
 # --- the two sides of a comparison -----------------------------------------------------------------
@@ -130,13 +136,28 @@ def edit_acls(conf, change):
 class Live:
     """A server that is asked now."""
 
-    def __init__(self, url, conf=None):
+    def __init__(self, url, conf=None, log=None):
         parts = urlsplit(url)
         self.authority = parts.netloc
         self.connection = wire.Connection(parts.hostname, parts.port or 80)
         self.normaliser = Normaliser(f"http://{parts.netloc}")
         self.variables = {}
         self.conf = conf
+        self.log = log
+
+    def said(self):
+        return self.log.read_text(errors="replace") if self.log else ""
+
+    def edit_acls(self, change):
+        """Returns when the server has looked at the file. Ours says that it did; of others we believe it."""
+        seen = self.said().count(RELOADED)
+        edit_acls(self.conf, change)
+        time.sleep(RELOAD_SECONDS)
+        end = time.monotonic() + 60
+        while OURS.search(self.said()) and self.said().count(RELOADED) == seen:
+            if time.monotonic() > end:
+                raise RuntimeError("kms-acls.xml was changed, and the server does not look at it")
+            time.sleep(0.1)
 
     def ask(self, exchange):
         try:
@@ -255,8 +276,7 @@ def prepare(exchange, *sides):
         return
     if exchange.edit_acls:
         for side in live:
-            edit_acls(side.conf, exchange.edit_acls)
-        time.sleep(RELOAD_SECONDS)
+            side.edit_acls(exchange.edit_acls)
     time.sleep(exchange.pause)
 
 
@@ -312,7 +332,7 @@ class Runner:
             server = Server(command, name, place)
             servers.append(server)
             server.wait(self.args.wait)
-            return Live(server.url, server.conf)
+            return Live(server.url, server.conf, server.log)
 
         args = self.args
         reference = args.reference_command + ARGUMENTS

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "monitor/platform/work.h"
 #include "snp/ghcb.h"
@@ -20,7 +21,7 @@ bool fake_tiny;
 
 static struct mon the_mon;
 static struct platform platform_service, psp;
-static unsigned in_platform, in_request;
+static unsigned in_platform, in_request, in_rmp, in_service, turn;
 static uint8_t answers[2][MON_PAGE];	/* the last two of the secure processor */
 static struct {
 	uint64_t seqno;
@@ -40,6 +41,20 @@ void plat_terminate(unsigned reason)
 		broken("stopped unexpectedly", reason);
 	fake_stop_armed = false;
 	longjmp(fake_stop, (int)reason);
+}
+
+/* What one CPU does at a time: the core has a lock for it, or plat.h demands it. */
+static void enter(unsigned *inside)
+{
+	if (__atomic_fetch_add(inside, 1, __ATOMIC_ACQUIRE) != 0)
+		broken("two at a time", 0);
+	if (fake.dawdle && __atomic_add_fetch(&turn, 1, __ATOMIC_RELAXED) % 8 == 0)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);	/* the others run */
+}
+
+static void leave(unsigned *inside)
+{
+	__atomic_fetch_sub(inside, 1, __ATOMIC_RELEASE);
 }
 
 /* A fault that no handler of the monitor can mend. */
@@ -98,8 +113,10 @@ unsigned plat_pvalidate(struct gpa page, bool huge, bool validate)
 		return SNP_FAIL_SIZEMISMATCH;
 	if (rmp_of(page.v)->validated == validate)
 		return PLAT_NO_CHANGE;
+	enter(&in_rmp);
 	for (i = 0; i < n; i++)
 		rmp_of(page.v + (uint64_t)i * MON_PAGE)->validated = validate;
+	leave(&in_rmp);
 	if (!validate)
 		__atomic_store_n(&fake.stale, true, __ATOMIC_RELAXED);
 	return SNP_OK;
@@ -122,6 +139,7 @@ unsigned plat_rmpadjust(struct gpa page, bool huge, uint64_t attr)
 		return SNP_FAIL_INPUT;
 	if (rmp_of(page.v)->running && !vmsa)
 		return PLAT_FAIL_IN_USE;
+	enter(&in_rmp);
 	for (i = 0; i < n; i++) {
 		struct fake_rmp *r = rmp_of(page.v + (uint64_t)i * MON_PAGE);
 
@@ -130,6 +148,7 @@ unsigned plat_rmpadjust(struct gpa page, bool huge, uint64_t attr)
 		r->perm[vmpl] = (uint8_t)perm;
 		r->vmsa = vmsa;
 	}
+	leave(&in_rmp);
 	return SNP_OK;
 }
 
@@ -216,16 +235,14 @@ enum rc plat_platform(const void *req, size_t req_len, void *rsp, size_t rsp_len
 {
 	static struct platform_req copy;
 
-	if (__atomic_fetch_add(&in_platform, 1, __ATOMIC_ACQUIRE) != 0 || req_len != sizeof(copy) ||
-	    rsp_len != sizeof(struct platform_rsp))
+	if (req_len != sizeof(copy) || rsp_len != sizeof(struct platform_rsp))
 		broken("misuse of the platform service", 0);
-	if (refuses(FAKE_PLATFORM)) {
-		__atomic_fetch_sub(&in_platform, 1, __ATOMIC_RELEASE);
+	if (refuses(FAKE_PLATFORM))
 		return RC_MACHINE;
-	}
+	enter(&in_platform);
 	memcpy(&copy, req, sizeof(copy));
 	platform_work(&platform_service, &copy, rsp);
-	__atomic_fetch_sub(&in_platform, 1, __ATOMIC_RELEASE);
+	leave(&in_platform);
 	return RC_OK;
 }
 
@@ -289,7 +306,8 @@ static uint32_t psp_message(const uint8_t *req, uint8_t *rsp)
 		return SNP_FW_INVALID_COMMAND;
 	h = (struct snp_msg_hdr){ .seqno = h.seqno + 1, .algo = SNP_MSG_AES_256_GCM, .hdr_version = SNP_MSG_HDR_VERSION,
 				  .hdr_len = sizeof(h), .type = (uint8_t)((h.type + 1) ^ fake.psp_type_xor),
-				  .version = 1 ^ fake.psp_version_xor, .payload_len = (uint16_t)(len + fake.psp_len_add), .vmpck = fake.psp_vmpck };
+				  .version = 1 ^ fake.psp_version_xor, .vmpck = fake.psp_vmpck,
+				  .payload_len = (uint16_t)(len + fake.psp_len_add) };
 	memcpy(rsp, &h, sizeof(h));
 	if (!psp_crypt(PLATFORM_SEAL, rsp))
 		broken("the secure processor cannot seal", 0);
@@ -319,8 +337,7 @@ uint64_t plat_guest_request(const uint8_t *req, uint8_t *rsp, uint8_t *certs, si
 	enum fake_host host = fake.host_at < ARRAY_LEN(fake.host) ? fake.host[fake.host_at++] : HOST_HONEST;
 	uint64_t info = 0;
 
-	if (__atomic_fetch_add(&in_request, 1, __ATOMIC_ACQUIRE) != 0)
-		broken("two guest requests at a time", 0);
+	enter(&in_request);
 	host_compares(req);
 	if (fake.in_request)
 		fake.in_request();
@@ -347,7 +364,7 @@ uint64_t plat_guest_request(const uint8_t *req, uint8_t *rsp, uint8_t *certs, si
 		if (certs && info == 0)
 			memcpy(certs, fake.certs, certs_len < sizeof(fake.certs) ? certs_len : sizeof(fake.certs));
 	}
-	__atomic_fetch_sub(&in_request, 1, __ATOMIC_RELEASE);
+	leave(&in_request);
 	return info;
 }
 
@@ -371,6 +388,8 @@ enum rc plat_service_start(const struct boot_msg *boot, const uint32_t *frames)
 {
 	if (refuses(FAKE_SERVICE_START))
 		return RC_MACHINE;
+	enter(&in_service);
+	leave(&in_service);
 	if (!fake.loaded) {
 		fake.loaded = true;
 		fake.piece = 0;
@@ -409,6 +428,8 @@ enum rc plat_service_destroy(void)
 {
 	unsigned i;
 
+	enter(&in_service);
+	leave(&in_service);
 	for (i = 0; i < MON_LANES; i++)
 		if (__atomic_load_n(&fake.lane_inside[i], __ATOMIC_ACQUIRE))
 			broken("the service goes while a lane runs", i);
@@ -531,7 +552,7 @@ void fake_reset(void)
 	fake.shared = fresh(old.shared, MON_GPA_END);
 	memset(&the_mon, 0, sizeof(the_mon));
 	memset(answers, 0, sizeof(answers));
-	seen_count = in_platform = in_request = 0;
+	seen_count = in_platform = in_request = in_rmp = in_service = 0;
 	if (!platform_service.hash && (!platform_start(&platform_service) || !platform_start(&psp)))
 		broken("libcrypto does not start", 0);
 	lay_out();

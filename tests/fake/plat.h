@@ -92,6 +92,7 @@ struct fake {
 	void (*in_request)(void);
 	void (*on_read)(uint64_t gpa);
 	uint64_t now;
+	bool dawdle;			/* several threads play: give way inside of what only one may do */
 };
 extern struct fake fake;
 

@@ -12,10 +12,11 @@ struct gate {
 static struct gate idt[32];
 struct expected expected;
 struct ghcb *ghcb;
+uint64_t nmis;
 uint64_t ghcb_gpa;
 static uint8_t ghcb_page[PAGE] __attribute__((aligned(4096)));
 static unsigned failures;
-extern uint8_t gates[];
+extern uint8_t gates[], image_start[], image_end[];
 void guest_trap(struct trap_frame *f);
 
 void *memset(void *to, int c, size_t n)
@@ -177,6 +178,10 @@ void finish(void)
 
 void guest_trap(struct trap_frame *f)
 {
+	if (f->vector == 2) {
+		__atomic_add_fetch(&nmis, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
 	if (!expected.armed) {
 		print("not ok a trap came that nobody expected: ");
 		print_hex(f->vector);
@@ -225,4 +230,65 @@ void guest_setup(void)
 		for (;;)
 			(void)msr_protocol(GHCB_MSR_TERMINATE_REQ | 3u << 16);
 	ghcb_clear();
+}
+
+void expect_trap(unsigned len)
+{
+	expected = (struct expected){ .armed = true, .skip = len };
+}
+
+void vmsa_fill(struct vmsa *v, unsigned vmpl, const void *rip, const void *stack)
+{
+	struct vmsa_seg data = { 0x10, 0xc93, UINT32_MAX, 0 };
+	uint64_t cr0, cr3, cr4;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	memset(v, 0, PAGE);
+	v->es = v->ss = v->ds = v->fs = v->gs = data;
+	v->cs = (struct vmsa_seg){ 0x08, 0xa9b, UINT32_MAX, 0 };
+	v->ldtr = (struct vmsa_seg){ 0, 0x82, 0, 0 };
+	v->tr = (struct vmsa_seg){ 0, 0x8b, 0, 0 };
+	v->vmpl = (uint8_t)vmpl;
+	v->efer = 0x1d00;
+	v->cr0 = cr0;
+	v->cr3 = cr3;
+	v->cr4 = cr4;
+	v->dr6 = 0xffff0ff0;
+	v->dr7 = 0x400;
+	v->rflags = 2;
+	v->rip = (uint64_t)rip;
+	v->rsp = (uint64_t)stack;
+	v->g_pat = 0x0007040600070406ul;
+	v->sev_features = SEV_FEATURE_SNP;
+	v->xcr0 = 1;
+	v->mxcsr = 0x1f80;
+	v->x87_fcw = 0x37f;
+	v->x87_ftw = 0x5555;
+}
+
+uint32_t ap_create(uint64_t info1, uint64_t gpa, bool with_rax)
+{
+	ghcb_clear();
+	ghcb->rax = SEV_FEATURE_SNP;
+	if (with_rax)
+		ghcb_valid(GHCB_BIT(rax));
+	return ghcb_call(NAE_AP_CREATION, info1, gpa, NULL);
+}
+
+bool grant_image(const struct vmsa *but)
+{
+	uint64_t at;
+	bool good = true;
+
+	for (at = (uint64_t)image_start; at < (uint64_t)image_end; at += PAGE)
+		if (at != ghcb_gpa && at != (uint64_t)but)
+			good = good && rmpadjust(at, 0, RMPADJUST_ATTR(1, RMP_ALL)) == SNP_OK;
+	return good;
+}
+
+uint64_t run_vmpl(unsigned level)
+{
+	return msr_protocol(GHCB_MSR_RUN_VMPL_REQ | (uint64_t)level << 32);
 }

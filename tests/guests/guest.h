@@ -30,6 +30,7 @@ extern struct expected expected;
 
 extern struct ghcb *ghcb;	/* in the shared window, registered */
 extern uint64_t ghcb_gpa;
+extern uint64_t nmis;		/* how many came, on any vCPU */
 
 void guest_setup(void);
 void guest_traps(void);
@@ -55,5 +56,18 @@ uint32_t rmpquery(uint64_t va, uint64_t *attr, uint64_t *size);
 bool psc(uint64_t gpa, unsigned op);
 uint64_t rdmsr(uint32_t msr);
 void wrmsr(uint32_t msr, uint64_t v);
+
+/* Arms the next trap; the instruction that causes it has `len` bytes. */
+void expect_trap(unsigned len);
+
+/* A VMSA for long mode with the caller's tables. */
+void vmsa_fill(struct vmsa *v, unsigned vmpl, const void *rip, const void *stack);
+/* AP creation with rax = SEV_FEATURES if with_rax; returns info1. */
+uint32_t ap_create(uint64_t info1, uint64_t gpa, bool with_rax);
+/* Gives VMPL1 all rights to the image's pages but GHCB and this VMSA. */
+bool grant_image(const struct vmsa *but);
+uint64_t run_vmpl(unsigned level);
+#define RUN_DONE GHCB_MSR_RUN_VMPL_RESP
+#define RUN_REFUSED (GHCB_MSR_RUN_VMPL_RESP | 1ul << 32)
 
 #endif

@@ -13,7 +13,7 @@
 #define REPORT 0x9000ull
 #define MANIFEST 0xa000ull
 #define CERTS 0x10000ull
-#define MANIFEST_ALL (24 + 24 + 104)
+#define MANIFEST_ALL (24 + 24 + 200)
 
 static const uint8_t kms_guid[16] = ATTEST_KMS_GUID;
 
@@ -51,7 +51,7 @@ static void boot_with(struct mon **m, const enum fake_host *host, size_t count)
 
 static void expect_bound(const struct snp_report *report, const uint8_t *manifest, size_t len)
 {
-	uint8_t bytes[64 + 256], want[64];
+	uint8_t bytes[64 + 512], want[64];
 
 	memset(bytes, 0x4e, 64);
 	memcpy(bytes + 64, manifest, len);
@@ -108,7 +108,7 @@ TEST(the_list_of_all_services_holds_ours)
 	EXPECT_MEM(h.guid, guid, 16);
 	EXPECT(h.len == MANIFEST_ALL && h.count == 1);
 	EXPECT_MEM(e.guid, kms_guid, 16);
-	EXPECT(e.off == 48 && e.len == 104);
+	EXPECT(e.off == 48 && e.len == 200);
 	fake_guest_read(REPORT, &report, sizeof(report));
 	expect_bound(&report, manifest, sizeof(manifest));
 }
@@ -177,10 +177,10 @@ TEST(buffers_that_are_too_small_are_told_with_the_lengths_needed)
 	struct mon_regs r;
 
 	q = request();
-	q.manifest.len = 103;
+	q.manifest.len = 199;
 	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_PARAMETER);
-	EXPECT(r.rcx == 104 && r.r8 == SNP_REPORT_LEN);
-	q.manifest.len = 104;
+	EXPECT(r.rcx == 200 && r.r8 == SNP_REPORT_LEN);
+	q.manifest.len = 200;
 	q.report.len = SNP_REPORT_LEN - 1;
 	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_PARAMETER);
 	EXPECT_INT(fake.requests, requests);	/* no message was spent */
@@ -454,4 +454,32 @@ TEST(a_panic_wipes_what_the_core_knows)
 
 	EXPECT_STOPS(MON_REASON_INVARIANT, mon_panic(m, MON_REASON_INVARIANT));
 	EXPECT(m->root.b[0] == 0 && m->root.b[31] == 0 && m->msg.key.b[31] == 0);
+}
+
+/* T-218 */
+TEST(the_manifest_says_what_the_running_service_says_of_itself)
+{
+	struct attest_kms_manifest manifest;
+	struct call_evidence says = { .config_version = 7 }, none = { 0 };
+	struct mon *m = fake_boot();
+	struct mon_regs r;
+	uint64_t at;
+
+	session_fill(m, 2);
+	at = session_rsp(1) + offsetof(struct call_rsp_ctl, evidence);
+	memset(says.owner, 0x0e, sizeof(says.owner));
+	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_SUCCESS);
+	fake_guest_read(MANIFEST, &manifest, sizeof(manifest));
+	EXPECT_MEM(&manifest.evidence, &none, sizeof(none));
+	session_start(m);
+	plat_write((struct gpa){ at }, &says, sizeof(says));	/* as the service does, at its own mapping */
+	EXPECT(!fake_guest_may(at / MON_PAGE * MON_PAGE, RMP_W));
+	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_SUCCESS);
+	fake_guest_read(MANIFEST, &manifest, sizeof(manifest));
+	EXPECT_MEM(&manifest.evidence, &says, sizeof(says));
+	/* A service that is gone says nothing, whatever stands in its pages. */
+	session_until_done(m, VMPL_RESET);
+	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, request(), &r), SVSM_SUCCESS);
+	fake_guest_read(MANIFEST, &manifest, sizeof(manifest));
+	EXPECT_MEM(&manifest.evidence, &none, sizeof(none));
 }

@@ -283,6 +283,24 @@ TEST(calls_out_of_order_are_refused)
 		}
 }
 
+TEST(a_session_that_is_half_closed_can_only_be_closed)
+{
+	const uint64_t e = VMPL_ENTRY(SESSION_REQ, 1);
+	struct mon *m = fake_boot();
+	struct mon_regs r;
+
+	session_fill(m, 1);
+	EXPECT_INT(kms(m, 0, VMPL_CLOSE, (struct vmpl_block){ 0 }, &r), SVSM_SUCCESS);
+	EXPECT_INT(r.rdx, VMPL_AGAIN);
+	EXPECT_INT(kms(m, 0, VMPL_OPEN, (struct vmpl_block){ .lanes = 1 }, &r), VMPL_ERR_STATE);
+	EXPECT_INT(add(m, &e, 1, &r), VMPL_ERR_STATE);
+	EXPECT_INT(kms(m, 0, VMPL_START, (struct vmpl_block){ 0 }, &r), VMPL_ERR_STATE);
+	EXPECT_INT(kms(m, 0, VMPL_CALL, (struct vmpl_block){ 0 }, &r), VMPL_ERR_STATE);
+	EXPECT_INT(kms(m, 0, VMPL_RESET, (struct vmpl_block){ 0 }, &r), VMPL_ERR_STATE);
+	EXPECT_INT(fake.starts, 0);
+	session_until_done(m, VMPL_CLOSE);
+}
+
 TEST(more_lanes_than_there_is_room_for_are_refused)
 {
 	struct mon *m = fake_boot();

@@ -131,7 +131,7 @@ def expiry():
     with one_server(site={"hadoop.kms.authentication.token.validity": "1"}) as s:
         cookie = s.call("OPTIONS", "/").cookie()
         equal(with_cookie(s, cookie).status, 200)
-        r = wait_for(lambda: (lambda r: r if r.status == 401 else None)(with_cookie(s, cookie)), 10)
+        r = wait_for(lambda: (lambda r: r if r.status == 401 else None)(with_cookie(s, cookie)))
         equal(r.reason, "AuthenticationToken expired")
 
 
@@ -144,7 +144,7 @@ def inactivity():
         cookie = r.cookie()
         expect(cookie and "&i=" in cookie, cookie)
         equal(with_cookie(s, cookie).status, 200)
-        r = wait_for(lambda: (lambda r: r if r.status == 401 else None)(with_cookie(s, cookie)), 10)
+        r = wait_for(lambda: (lambda r: r if r.status == 401 else None)(with_cookie(s, cookie)))
         equal(r.reason, "AuthenticationToken expired")
 
 

@@ -128,7 +128,7 @@ def aggregation():
             seen.extend(log.lines())
             return sum(int(re.search(r"accessCount=(\d+)", x).group(1)) for x in seen[1:]) >= 7
 
-        wait_for(done, 10, lambda: f"{seen}")
+        wait_for(done, lambda: f"{seen}")
         equal(seen[0], "OK[op=GET_CURRENT_KEY, key=k, user=alice, accessCount=1, interval=0ms] ")
         for line in seen:
             expect(re.fullmatch(r"OK\[op=GET_CURRENT_KEY, key=k, user=alice, accessCount=\d+, interval=\d+ms\] ", line), line)
@@ -190,7 +190,7 @@ def unwritable():
     import os
     with Server(site={"svsm.kms.audit.file": "/dev/full"}) as s:
         s.create("k")
-        wait_for(lambda: s.health()["status"] == "degraded", 5)
+        wait_for(lambda: s.health()["status"] == "degraded")
         equal(s.health()["audit"], "failing")
         expect("audit log /dev/full: cannot be written" in s.log(), s.log())
         equal(s.call("GET", "/key/k/_metadata").status, 200)

@@ -261,7 +261,7 @@ def names_across_death():
         for i in range(5):
             time.sleep(0.6)
             os.kill(s.service(), signal.SIGKILL)
-            wait_for(lambda n=i: s.log().count("is back") > n, 20, s.log)
+            wait_for(lambda n=i: s.log().count("is back") > n, s.log)
         stop.set()
         for t in threads:
             t.join()

@@ -173,7 +173,7 @@ def fatal_signals():
         for i, sign in enumerate((signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGSYS)):
             time.sleep(0.6)
             os.kill(s.service(), sign)
-            wait_for(lambda n=i: s.log().count("is back") > n, 20, s.log)
+            wait_for(lambda n=i: s.log().count("is back") > n, s.log)
         equal(s.names(), ["k"])
         expect("keys wiped" in s.log(), s.log())
 

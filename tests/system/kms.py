@@ -65,9 +65,9 @@ def equal(seen, wanted, what=""):
         raise AssertionError(f"{what + ': ' if what else ''}seen {seen!r:.1500}, wanted {wanted!r:.1500}")
 
 
-def wait_for(condition, seconds=10, what="it did not happen"):
+def wait_for(condition, what="it did not happen"):
     """Polls; the last value of the condition. Patience is generous: no test is about speed."""
-    end = time.monotonic() + seconds * SLOW
+    end = time.monotonic() + 60 * SLOW
     while True:
         value = condition()
         if value:
@@ -335,6 +335,16 @@ class Server:
         if self.running():
             self.process.kill()
             self.process.wait()
+
+    def kill_service(self):
+        """Also when it, or the whole server, is just ending by itself; False: there was none to kill."""
+        pid = self.service()
+        try:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return bool(pid)
 
     def signal(self, sign):
         self.process.send_signal(sign)

@@ -575,6 +575,30 @@ static void set_nonce(const char *nonce, size_t len)
 	policy.nonce_len = len;
 }
 
+/* T-218 */
+TEST(a_store_of_another_owner_or_of_none_is_refused_when_one_is_asked_for)
+{
+	struct forge_how h = milan();
+	uint8_t manifest[512];
+	size_t len = forge_manifest(manifest, sizeof(manifest));
+	struct slice nonce = slice_str("a nonce of this caller"), m = slice_of(manifest, len);
+
+	EXPECT(verifier_report_data(nonce, m, h.report.report_data) == RC_OK);
+	EXPECT(judged(&h) == RC_OK && v.check[CHECK_OWNER].result == CHECK_NOT_ASKED);
+	in.manifest = m;
+	set_nonce("a nonce of this caller", 22);
+	policy.has_owner = true;
+	memset(policy.owner, 0x0e, sizeof(policy.owner));
+	EXPECT(judged_again() == RC_OK && v.check[CHECK_OWNER].result == CHECK_PASSED);
+	EXPECT(v.manifest.kms.evidence.config_version == 7);
+	policy.owner[31] ^= 1;
+	EXPECT(judged_again() == RC_DENIED && FAILED_ONLY(CHECK_OWNER));
+	policy.owner[31] ^= 1;
+	in.manifest = slice_of(NULL, 0);
+	policy.nonce_len = 0;
+	EXPECT(judged_again() == RC_DENIED && FAILED_ONLY(CHECK_OWNER));
+}
+
 /* T-211 */
 TEST(another_nonce_or_manifest_is_refused)
 {
@@ -591,10 +615,10 @@ TEST(another_nonce_or_manifest_is_refused)
 	EXPECT(judged_again() == RC_OK);
 	EXPECT(v.check[CHECK_REPORT_DATA].result == CHECK_PASSED && v.check[CHECK_MANIFEST].result == CHECK_PASSED);
 	EXPECT(v.manifest.has_kms && v.manifest.count == 2 && v.manifest.kms.service[0] == 0x5e);
-	manifest[len - 1] ^= 1;
+	manifest[len - 150] ^= 1;
 	EXPECT(judged_again() == RC_DENIED);
 	EXPECT(FAILED_ONLY(CHECK_REPORT_DATA));
-	manifest[len - 1] ^= 1;
+	manifest[len - 150] ^= 1;
 	policy.nonce[3] ^= 1;
 	EXPECT(judged_again() == RC_DENIED);
 	EXPECT(FAILED_ONLY(CHECK_REPORT_DATA));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite PID COUNT SECONDS: rewrites the request pages of a running server while the core reads them, by the pages'
+ * rewrite PID COUNT SECONDS [answers]: rewrites the request pages of a running server while the core reads them, by the pages'
  * physical addresses: what root of the VM can do with no help from the proxy. At least COUNT times, and SECONDS long.
  *
  * Written are request bodies of the small slots and ring entries; not `tail`, which only decides how much there is to
  * do (a wrong one ends the service, and that is another test). Values: random, extreme lengths, a moment later the
  * old bytes again, so that the core sees one value here and another there if it looks twice.
+ *
+ * answers: writes to the first answer page instead, once.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,13 +31,11 @@ static bool control[LANES * (SLOTS + 1)];
 static unsigned pages;
 
 /* The physical address behind an address of the process; 0 where there is none yet. */
-static uint64_t physical(int pagemap, uint64_t va)
+static uint64_t physical(int probe, const char *pid, uint64_t va)
 {
-	uint64_t e;
+	struct probe_where w = { .pid = strtoull(pid, NULL, 10), .va = va };
 
-	if (pread(pagemap, &e, 8, (off_t)(va / CALL_PAGE * 8)) != 8 || !(e >> 63))
-		return 0;
-	return (e & ((1ull << 55) - 1)) * CALL_PAGE;
+	return ioctl(probe, PROBE_IOC_WHERE, &w) == 0 ? w.gpa : 0;
 }
 
 static void take(int probe, uint64_t pa, bool is_control)
@@ -50,17 +51,19 @@ static void take(int probe, uint64_t pa, bool is_control)
 	page[pages++] = at;
 }
 
-/* The mapping of the request areas: /dev/svsm from its start, or the process isolation's memfd. */
-static uint64_t requests_of(const char *pid, uint64_t *len)
+/* The mapping of the request areas: /dev/svsm from its start, or the process isolation's memfd. Or of the answers. */
+static uint64_t areas_of(const char *pid, bool answers, uint64_t *len)
 {
 	char path[64], line[512];
-	uint64_t from, to, off;
+	uint64_t from, to, off = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from, &to, &off) != 3 || off)
+		if (sscanf(line, answers ? "%" SCNx64 "-%" SCNx64 " r--s %" SCNx64 :
+						 "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from,
+			   &to, &off) != 3)
 			continue;
 		if (!strstr(line, "/dev/svsm") && !strstr(line, "memfd:svsm-kms-"))
 			continue;
@@ -97,27 +100,30 @@ static void rewrite(unsigned which, uint64_t *state)
 int main(int argc, char **argv)
 {
 	uint64_t base, len, done = 0, wanted = argc > 3 ? strtoull(argv[2], NULL, 10) : 0, state = 88172645463325252ull;
-	int probe = open(PROBE_DEVICE, O_RDWR | O_SYNC), pagemap;
+	int probe = open(PROBE_DEVICE, O_RDWR);
 	time_t end = time(NULL) + (argc > 3 ? atoi(argv[3]) : 0);
-	char path[64];
 
 	if (argc < 4 || probe < 0)
 		return 2;
-	base = requests_of(argv[1], &len);
-	snprintf(path, sizeof(path), "/proc/%s/pagemap", argv[1]);
-	pagemap = open(path, O_RDONLY);
-	if (!base || pagemap < 0) {
+	base = areas_of(argv[1], argc > 4 && strcmp(argv[4], "answers") == 0, &len);
+	if (!base) {
 		fprintf(stderr, "rewrite: no request pages\n");
 		return 2;
 	}
 	for (uint64_t lane = 0; lane < LANES && (lane + 1) * CALL_AREA_LEN <= len; lane++) {
-		take(probe, physical(pagemap, base + lane * CALL_AREA_LEN), true);
+		take(probe, physical(probe, argv[1], base + lane * CALL_AREA_LEN), true);
 		for (unsigned slot = 0; slot < SLOTS; slot++)
-			take(probe, physical(pagemap, base + lane * CALL_AREA_LEN + call_slot_off(slot)), false);
+			take(probe, physical(probe, argv[1], base + lane * CALL_AREA_LEN + call_slot_off(slot)), false);
 	}
 	if (!pages) {
 		fprintf(stderr, "rewrite: no page is there\n");
 		return 2;
+	}
+	if (argc > 4) {
+		printf("writing\n");
+		fflush(stdout);
+		*(volatile uint32_t *)page[0] += 0x40000000;
+		return 0;
 	}
 	while (done < wanted || time(NULL) < end)
 		for (unsigned i = 0; i < 1000; i++, done++)

@@ -106,6 +106,7 @@ _svsm_kms() {
 		--nonce) return;;
 		--manifest) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--measurement) return;;
+		--owner) return;;
 		--root) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--at) return;;
 		--min-tcb) return;;
@@ -161,7 +162,7 @@ _svsm_kms() {
 	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	attest) COMPREPLY=($(compgen -W ' report verify' -- "$cur"));;
 	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --owner --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'health') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;

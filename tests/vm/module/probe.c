@@ -11,6 +11,8 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/cc_platform.h>
@@ -81,10 +83,44 @@ static void do_pvalidate(struct probe_call *c)
 	c->rcx = carry;
 }
 
+static int where(struct probe_where *w)
+{
+	struct follow_pfnmap_args args = { .address = w->va & PAGE_MASK };
+	struct task_struct *task = get_pid_task(find_vpid((int)w->pid), PIDTYPE_PID);
+	struct mm_struct *mm = task ? get_task_mm(task) : NULL;
+	struct page *page;
+	int err = -ESRCH;
+
+	if (task)
+		put_task_struct(task);
+	if (!mm)
+		return err;
+	mmap_read_lock(mm);
+	args.vma = vma_lookup(mm, w->va);
+	err = args.vma ? 0 : -EFAULT;
+	if (!err && args.vma->vm_flags & VM_PFNMAP) {
+		err = follow_pfnmap_start(&args);
+		if (!err) {
+			w->gpa = PFN_PHYS(args.pfn);
+			follow_pfnmap_end(&args);
+		}
+	} else if (!err) {
+		err = get_user_pages_remote(mm, args.address, 1, 0, &page, NULL) == 1 ? 0 : -EFAULT;
+		if (!err) {
+			w->gpa = page_to_phys(page);
+			put_page(page);
+		}
+	}
+	mmap_read_unlock(mm);
+	mmput(mm);
+	return err;
+}
+
 static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	struct probe_call *c __free(kfree) = NULL;
+	struct probe_where w;
 	struct probe_page p;
 	struct page *page;
 	u64 caa;
@@ -104,6 +140,15 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			return -ENODEV;
 		rdmsrl(MSR_CAA, caa);
 		return copy_to_user(user, &caa, sizeof(caa)) ? -EFAULT : 0;
+	case PROBE_IOC_WHERE:
+		if (copy_from_user(&w, user, sizeof(w)))
+			return -EFAULT;
+		err = where(&w);
+		return err ? err : copy_to_user(user, &w, sizeof(w)) ? -EFAULT : 0;
+	case PROBE_IOC_COUNTERS:
+		caa = PROBE_COUNTERS_MAGIC;
+		asm volatile("vmmcall" : "+a"(caa) : : "memory");
+		return 0;
 	case PROBE_IOC_CALL:
 	case PROBE_IOC_RMPADJUST:
 	case PROBE_IOC_PVALIDATE:
@@ -156,7 +201,8 @@ static bool in_image(phys_addr_t at, void *own, size_t len)
 {
 	unsigned long va = __START_KERNEL_map + (unsigned long)(at - phys_base);
 
-	return at >= phys_base && at - phys_base < KERNEL_IMAGE_SIZE && !copy_from_kernel_nofault(own, (void *)va, len);
+	/* phys_base may be below zero: where the image is and where it runs are drawn apart. */
+	return va - __START_KERNEL_map < KERNEL_IMAGE_SIZE && !copy_from_kernel_nofault(own, (void *)va, len);
 }
 
 /* By a page of our own: what is read may be anything, also what the kernel would not let user space copy. */

@@ -52,5 +52,13 @@ struct probe_page {
 /* RMPADJUST and PVALIDATE as the guest's kernel can execute them: rax, rcx, rdx in; rax and carry (in rcx) out. */
 #define PROBE_IOC_RMPADJUST _IOWR('P', 4, struct probe_call)
 #define PROBE_IOC_PVALIDATE _IOWR('P', 5, struct probe_call)
+/* Where a page of a process is, also one that a driver mapped: pid and va in, gpa out. */
+struct probe_where {
+	probe_u64 pid, va, gpa;
+};
+#define PROBE_IOC_WHERE _IOWR('P', 7, struct probe_where)
+/* The emulator prints its counters (option exit-counters), where this is one. */
+#define PROBE_IOC_COUNTERS _IO('P', 6)
+#define PROBE_COUNTERS_MAGIC 0x304c544e55435845ull
 
 #endif

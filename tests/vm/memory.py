@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What root of the VM finds in memory: none of the keys, whoever looks and however.
+
+The keys come in by REST with known material, in a first boot; that they pass through the guest on that way is
+documented (the attested channel is to end it). So the search is in a second boot on the same store, after the
+core has unsealed and used all of them.
+"""
+import base64
+import os
+import random
+import re
+import subprocess
+
+import machine
+import session
+from kms import Conn, Skip, equal, expect, test
+from session import PLAIN, http
+
+KEYS = 1000
+MASK = 0xA5
+MONITOR, HIDDEN = (0x28000000, 0x30000000), (0x30000000, 0x34000000)
+known = {}      # key's name -> material; data keys that clients have asked for, apart
+stored = {}
+
+
+def forms(label, material):
+    """The bytes, and the texts that they are when they go through JSON or a log."""
+    yield label, material
+    yield label + "-hex", material.hex().encode()
+    yield label + "-base64", base64.b64encode(material).rstrip(b"=")
+    yield label + "-base64url", base64.urlsafe_b64encode(material).rstrip(b"=")
+
+
+def patterns(materials):
+    lines = set()
+    for label, material in materials:
+        for name, text in forms(label, material):
+            lines.add((name, bytes(b ^ MASK for b in text[:64]).hex()))
+    return "".join(f"{name} {text}\n" for name, text in sorted(lines)).encode()
+
+
+def make_store():
+    """A store with 1 000 keys whose material the test knows; made once."""
+    if stored:
+        return stored["path"]
+    rnd = random.Random(1)
+    store = machine.make_store(session.fresh_path("known.img"))
+    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN)
+    with session.discarding(vm):
+        vm.start(wait=False).wait_ready(session.PATIENCE)
+        pending = 0
+        with Conn(vm.port, 120) as c:
+            for i in range(KEYS):
+                material = bytes(rnd.randrange(256) for _ in range(16 if i % 2 else 32))
+                known[f"known{i}"] = material
+                body = {"name": f"known{i}", "cipher": "AES/CTR/NoPadding", "length": len(material) * 8,
+                        "material": base64.urlsafe_b64encode(material).decode().rstrip("=")}
+                c.send(session.kms.request("POST", "/kms/v1/keys?user.name=alice", body))
+                pending += 1
+                if pending == 20 or i == KEYS - 1:
+                    for _ in range(pending):
+                        equal(c.read().status, 201)
+                    pending = 0
+        equal(vm.stop(), 0, vm.last_words())
+    stored["path"] = store
+    return store
+
+
+def use_all(vm):
+    """Each key encrypts: the core has it in the clear. No answer holds a key or what decrypts to one."""
+    with Conn(vm.port, 120) as c:
+        for name in known:
+            r = c.request("GET", f"/kms/v1/key/{name}/_eek?eek_op=generate&num_keys=1&user.name=alice")
+            equal(r.status, 200, name)
+
+
+def looked_for(vm, materials, ranges=""):
+    """What the guest's root finds: labels and addresses, and how many bytes were searched."""
+    vm.guest.put("/tmp/patterns", patterns(materials))
+    out = vm.guest.sh(f"/test/search /tmp/patterns {ranges}", timeout=600)
+    searched = int(re.search(r"searched (\d+) bytes", out).group(1))
+    return re.findall(r"^found (\S+) at (0x[0-9a-f]+)$", out, re.M), searched, out
+
+
+@test("root of the VM searches all memory it can reach and finds none of 1 000 keys in use", "T-293")
+def search_inside():
+    store = make_store()
+    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN)
+    with session.discarding(vm):
+        vm.start().wait_ready(session.PATIENCE)
+        use_all(vm)
+        # Something the guest does hold, so that finding nothing means something.
+        vm.guest.put("/tmp/bait", b"bait" + bytes(range(100, 132)) * 3)
+        found, searched, out = looked_for(vm, [*known.items(), ("bait", bytes(range(100, 132)))])
+        expect(any(label == "bait" for label, _ in found), f"the search does not even find what is there: {out}")
+        expect(searched > 800 << 20, out)
+        keys = [f for f in found if not f[0].startswith("bait")]
+        if PLAIN:
+            # The same search, where the core is a process: it sees them. So it would see them at VMPL1, were they there.
+            expect(keys, "the keys of a core that is a process are not found: the search is blind")
+        else:
+            equal(keys, [], out)
+        # The ways that need no module are no better.
+        out = vm.guest.sh("dd if=/dev/mem bs=4096 skip=163840 count=1 2>&1 | tail -n 1; true")
+        expect("4096 bytes" not in out or PLAIN, out)
+        equal(http(vm.port, "GET", "/health", user=None).json()["keys"], KEYS)
+        equal(vm.stop(), 0, vm.last_words())
+
+
+@test("no random-looking value of VMPL0's memory occurs in the guest's: keys, sealing keys, token secrets", "T-293")
+def compare_outside():
+    """The emulated host sees all memory in the clear, which real hardware prevents; so it can compare."""
+    if PLAIN:
+        raise Skip("there is no VMPL0 in plain mode")
+    store = make_store()
+    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN)
+    with session.discarding(vm):
+        vm.start().wait_ready(session.PATIENCE)
+        use_all(vm)
+        dump = session.fresh_path("memory")
+        vm.monitor("stop")
+        vm.qmp("pmemsave", 120, val=0, size=1024 << 20, filename=dump)
+        vm.monitor("cont")
+        try:
+            # First: what the store was given is really where it should be, and nowhere else.
+            places = {name: find_all(dump, material) for name, material in list(known.items())[:200]}
+            for name, where in places.items():
+                expect(where, f"{name} is nowhere: the core does not hold it")
+                outside = [hex(a) for a in where if not MONITOR[0] <= a < MONITOR[1]]
+                equal(outside, [], f"{name} outside of VMPL0's memory")
+            public = [store, vm.image, session.fresh_path("answers")]
+            with open(public[-1], "wb") as f:
+                f.write(bytes(16))
+            done = subprocess.run([str(machine.BUILD / "tests" / "vm-residue"), dump, f"{MONITOR[0]:x}-{MONITOR[1]:x}",
+                                   f"{HIDDEN[0]:x}-{HIDDEN[1]:x}", *map(str, public)], stdout=subprocess.PIPE, text=True)
+            equal(done.returncode, 0, done.stdout)
+            values, found = map(int, re.search(r"(\d+) values, (\d+) found", done.stdout).groups())
+            expect(values > KEYS, done.stdout)
+            equal(found, 0, done.stdout)
+        finally:
+            os.unlink(dump)
+        equal(vm.stop(), 0, vm.last_words())
+
+
+def find_all(path, needle):
+    import mmap
+    with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
+        found, at = [], m.find(needle)
+        while at >= 0:
+            found.append(at)
+            at = m.find(needle, at + 1)
+        return found
+
+
+# Each of these ends the machine, as the access fault would stay for ever on hardware: one boot for each.
+FAULTS = (("reads the monitor's first page", "read", 0x28000000), ("reads the secrets page", "read", 0x28001000),
+          ("reads the end of VMPL0's memory", "read", 0x2FFFF000), ("writes to the monitor's code", "write", 0x28100000),
+          ("reads the host's own memory", "read", 0x30000000))
+
+
+def fault(what, how, address):
+    vm = session.TestVm()
+    with session.discarding(vm):
+        vm.start()
+        at = address // 4096
+        command = (f"dd if=/dev/probe bs=4096 skip={at} count=1 | hexdump -C | head -n 4" if how == "read" else
+                   f"dd if=/dev/zero of=/dev/probe bs=4096 seek={at} count=1")
+        try:
+            out = vm.guest.run(command, timeout=60)
+        except (OSError, session.guest.Gone):
+            out = None
+        vm.wait_text(lambda: vm.stop_reason() or not vm.running(), 60, f"the machine goes on: {out}")
+        equal(vm.wait(), 2 * 0x11 + 1, vm.last_words())
+        reason = vm.stop_reason()
+        expect(re.search(rf"\bvmpl=1\b.*\bgpa={address:x}\b", reason), reason)
+        expect(re.search(r"\bwhy=(vmpl-permission|unassigned|host-memory|outside)", reason), reason)
+
+
+for number, (what, how, address) in enumerate(FAULTS):
+    def fn(what=what, how=how, address=address):
+        if PLAIN:
+            raise Skip("there is no VMPL0 in plain mode")
+        fault(what, how, address)
+    fn.__module__ = __name__
+    test(f"a kernel that {what} stops the machine", "T-294")(fn)
