@@ -150,7 +150,7 @@ static void put_memory_map(const struct igvm_parameter *p)
 		};
 
 		if (i && attack_now(ATTACK_BAD_MEMORY_MAP))
-			e.first_page -= 2;
+			e.first_page = host_map[i - 1].start / PAGE_LEN;
 		memcpy(to + i * sizeof(e), &e, sizeof(e));
 	}
 }

@@ -126,8 +126,10 @@ static void gregs_from_vmsa(struct gregs *g, const struct vmsa *a)
 }
 
 /* Offsets in the XSAVE area: APM volume 2, figure 11-9 (FXSAVE, 64-bit) and 11-11. */
-enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_RIP = 8, FX_DP = 16, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160,
-       XS_HEADER = 512, XS_YMM = 576 };
+enum {
+	FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_RIP = 8, FX_DP = 16, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160,
+	XS_HEADER = 512, XS_YMM = 576,
+};
 
 static void fpu_to_vmsa(struct vcpu *v, struct vmsa *a)
 {

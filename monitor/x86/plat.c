@@ -18,9 +18,15 @@ unsigned plat_rmpadjust(struct gpa page, bool huge, uint64_t attr)
 	return insn_rmpadjust((uint64_t)direct(page.v), huge, attr);
 }
 
+/* Writes only where there is something: memory that was never used stays unused by the machine below. */
 void plat_zero(struct gpa at, size_t len)
 {
-	mem_wipe(direct(at.v), len);
+	volatile uint64_t *p = direct(at.v), *end = p + len / 8;
+
+	INVARIANT(len % 8 == 0);
+	for (; p < end; p++)
+		if (*p)
+			*p = 0;
 }
 
 void plat_read(struct gpa at, void *to, size_t len)
@@ -35,7 +41,13 @@ void plat_write(struct gpa at, const void *from, size_t len)
 
 void plat_flush(void)
 {
-	write_cr3(memory_root());	/* other CPUs: RMP checks are made anew after RMPADJUST and PVALIDATE */
+	write_cr3(memory_root());
+	/*
+	 * An entry that another CPU cached while the guest still had the right is as good as the right. Whoever has no
+	 * INVLPGB has no multi-VMPL host either, as far as is known; then the RMP is trusted to be asked anew.
+	 */
+	if (cpu_has_invlpgb())
+		flush_all_cpus();
 }
 
 enum rc plat_page_state(struct gpa first, uint64_t pages, bool to_private)
