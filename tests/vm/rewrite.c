@@ -61,7 +61,8 @@ static uint64_t areas_of(const char *pid, bool answers, uint64_t *len)
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, answers ? "%" SCNx64 "-%" SCNx64 " r--s %" SCNx64 : "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from,
+		if (sscanf(line, answers ? "%" SCNx64 "-%" SCNx64 " r--s %" SCNx64 :
+						 "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from,
 			   &to, &off) != 3)
 			continue;
 		if (!strstr(line, "/dev/svsm") && !strstr(line, "memfd:svsm-kms-"))
