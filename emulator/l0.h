@@ -66,6 +66,7 @@ struct vcpu {
 	uint32_t index, apic_id;
 	uint32_t vmpl;		/* which level is in the VMCB */
 	bool loaded;		/* one is */
+	bool flush_wanted;	/* INVLPGB without its TLBSYNC yet */
 	bool start_wanted;	/* atomic: a level has been made runnable meanwhile */
 	struct level level[VMPLS];
 	bool in_guest;		/* atomic */

@@ -86,6 +86,15 @@ static inline uint64_t read_cr2(void)
 	return v;
 }
 
+/* INVLPGB of everything that belongs to this guest, global entries too, and TLBSYNC (APM volume 3). */
+static inline void flush_all_cpus(void)
+{
+	uint64_t asid_and_global = 1u << 2 | 1u << 3;
+
+	__asm__ volatile(".byte 0x0f, 0x01, 0xfe" : : "a"(asid_and_global), "c"(0), "d"(0) : "memory");
+	__asm__ volatile(".byte 0x0f, 0x01, 0xff" : : : "memory");
+}
+
 static inline void write_cr3(uint64_t v)
 {
 	__asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
