@@ -54,16 +54,16 @@ static void take(int probe, uint64_t pa, bool is_control)
 /* The mapping of the request areas: /dev/svsm from its start, or the process isolation's memfd. Or of the answers. */
 static uint64_t areas_of(const char *pid, bool answers, uint64_t *len)
 {
-	char path[64], line[512];
-	uint64_t from, to, off = 0;
+	char path[64], line[512], rights[5];
+	uint64_t from, to;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, answers ? "%" SCNx64 "-%" SCNx64 " r--s %" SCNx64 :
-						 "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from,
-			   &to, &off) != 3)
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, rights) != 3)
+			continue;
+		if (strcmp(rights, answers ? "r--s" : "rw-s") != 0)
 			continue;
 		if (!strstr(line, "/dev/svsm") && !strstr(line, "memfd:svsm-kms-"))
 			continue;
