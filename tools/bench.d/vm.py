@@ -96,14 +96,13 @@ class InVm(Server):
             f"mkdir -p {data}; chown 600:600 {data} /dev/svsm; chmod 700 {data}; ulimit -l unlimited; ulimit -n 65536;"
             f" exec start-stop-daemon -S -c 600:600 -x /bin/svsm-kms -- serve --listen 0.0.0.0:{port} --data {data}"
             f" --conf /run/conf {options}", timeout=session.PATIENCE)
-        self.inside = None
-        for kind, text in self.running.frames():
-            if kind == 1 and b"ready on" in text:
+        said = b""
+        for _, text in self.running.frames():
+            said += text
+            if b"ready on" in said:
                 break
-            if kind == 2:
-                say("  " + text.decode(errors="replace").strip())
         else:
-            raise RuntimeError(f"{name} ended with {self.running.code}")
+            raise RuntimeError(f"{name} ended with {self.running.code}: {said.decode(errors='replace').strip()}")
         self.login()
 
     def pids(self):
