@@ -64,11 +64,11 @@ vm-test vm-test-strict:
 	@tools/deps build test vm
 	@SVSM_BUILD=$(BUILD) SVSM_VM_IO=$(if $(findstring strict,$@),strict,fast) tests/run vm $(ARGS)
 
-## make bench-vm     crossings, copies, boot, sizes and the parts of one call, counted in the VM
+## make bench-vm     count crossings, copies, the parts of one call; boot, sizes; beside the process isolation
 bench-vm:
 	@tools/deps build bench vm
 	@SVSM_BUILD=$(BUILD) vm/build --test
-	@SVSM_BUILD=$(BUILD) tests/vm/figures $(ARGS)
+	@SVSM_BUILD=$(BUILD) tools/bench-vm $(ARGS)
 
 ## make fmt          put the lines you changed into the project's format
 fmt:

@@ -74,6 +74,8 @@ struct vcpu {
 	bool kicked;		/* atomic: the next NMI is ours */
 	uint64_t exits;		/* atomic: how often it left the guest */
 	uint64_t fault_gpa, fault_exit;	/* the last missing nested entry, and how often it came exit after exit */
+	uint64_t entered, left;	/* time stamps of the last entry, the last exit */
+	uint64_t fault_gpa, fault_rip;	/* the last nested fault, and how often it came in a row */
 	uint32_t fault_count;
 	uint8_t fpu[1088] __attribute__((aligned(64)));	/* XSAVE area of whoever is switched */
 };
@@ -187,6 +189,7 @@ enum stat {
 };
 void stat_exit(uint64_t code);
 void stat_add(enum stat s);
+void stat_ticks(unsigned vmpl, uint64_t guest, uint64_t host);	/* time stamps in a level, and in L0 since the exit before */
 void stats_print(void);
 
 #endif

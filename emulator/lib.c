@@ -190,7 +190,7 @@ void l0_exception(const uint64_t *frame)
 	l0_stop(STOP_BUG, "exception %lu code=%lx rip=%lx rsp=%lx cr2=%lx", frame[0], frame[1], frame[2], frame[5], cr2);
 }
 
-static uint64_t exit_counts[EXIT_COUNT], counts[STAT_COUNT];
+static uint64_t exit_counts[EXIT_COUNT], counts[STAT_COUNT], ticks[VMPLS], host_ticks;
 
 void stat_exit(uint64_t code)
 {
@@ -201,6 +201,12 @@ void stat_exit(uint64_t code)
 void stat_add(enum stat s)
 {
 	counts[s]++;
+}
+
+void stat_ticks(unsigned vmpl, uint64_t guest, uint64_t host)
+{
+	ticks[vmpl] += guest;
+	host_ticks += host;
 }
 
 void stats_print(void)
@@ -216,5 +222,9 @@ void stats_print(void)
 	for (i = 0; i < EXIT_COUNT; i++)
 		if (exit_counts[i])
 			l0_print(" exit-%x=%lu", i, exit_counts[i]);
+	for (i = 0; i < VMPLS; i++)
+		if (ticks[i])
+			l0_print(" ticks-vmpl%u=%lu", i, ticks[i]);
+	l0_print(" ticks-l0=%lu", host_ticks);
 	l0_print("\n");
 }

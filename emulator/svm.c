@@ -447,6 +447,8 @@ static void take_start(struct vcpu *v)
 
 void vcpu_loop(struct vcpu *v)
 {
+	uint64_t now;
+
 	for (;;) {
 		if (!v->loaded || __atomic_load_n(&v->start_wanted, __ATOMIC_ACQUIRE)) {
 			l0_lock();
@@ -460,10 +462,14 @@ void vcpu_loop(struct vcpu *v)
 		}
 		v->vmcb->efer |= EFER_SVME;
 		__atomic_store_n(&v->in_guest, true, __ATOMIC_SEQ_CST);
+		v->entered = cpu_tsc();
 		svm_run((uint64_t)v->vmcb, &v->g, (uint64_t)v->host);
+		now = cpu_tsc();
 		__atomic_store_n(&v->in_guest, false, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&v->exits, 1, __ATOMIC_SEQ_CST);
 		l0_lock();
+		stat_ticks(v->vmpl, now - v->entered, v->left ? v->entered - v->left : 0);
+		v->left = now;
 		handle_exit(v);
 		l0_unlock();
 	}

@@ -16,7 +16,7 @@ def rows_of(lines):
 
 def table(title, head, lines):
     print(f"\n## {title}\n")
-    rows_of([head, ["-" * len(h) for h in head], *lines])
+    rows_of([head, ["-" * max(3, len(h)) for h in head], *lines])
 
 
 def us(value):
