@@ -75,7 +75,6 @@ struct vcpu {
 	uint64_t exits;		/* atomic: how often it left the guest */
 	uint64_t fault_gpa, fault_exit;	/* the last missing nested entry, and how often it came exit after exit */
 	uint64_t entered, left;	/* time stamps of the last entry, the last exit */
-	uint64_t fault_gpa, fault_rip;	/* the last nested fault, and how often it came in a row */
 	uint32_t fault_count;
 	uint8_t fpu[1088] __attribute__((aligned(64)));	/* XSAVE area of whoever is switched */
 };
