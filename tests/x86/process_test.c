@@ -342,7 +342,8 @@ TEST(there_are_no_files_but_the_lanes)
 
 TEST(any_call_with_any_arguments_stays_inside_the_process)
 {
-	static const uint64_t special[] = { 0, 1, 2, 3, 4, 5, 8, 0x22, 128, PAGE, FAKE_TEXT, FAKE_DATA, FAKE_DATA + 0xffc, USER_MMAP,
+	static const uint64_t special[] = { 0, 1, 2, 3, 4, 5, 8, 0x22, 128, PAGE, FAKE_TEXT, FAKE_DATA, FAKE_DATA + 0xffc,
+					   USER_MMAP,
 					    USER_REQ, USER_RSP, USER_STACK - 8, USER_END, MON_VA, ~0ull, ~0ull - 7, 0x3d0f00,
 					    1ull << 63, 0xfffffffff000ull };
 	unsigned i, k;
