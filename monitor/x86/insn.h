@@ -36,6 +36,23 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/* False: no number now. */
+MUST_CHECK static inline bool insn_rdseed(uint64_t *out)
+{
+	bool ok;
+
+	__asm__ volatile("rdseed %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
+MUST_CHECK static inline bool insn_rdrand(uint64_t *out)
+{
+	bool ok;
+
+	__asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
 static inline void vmgexit(void)
 {
 	__asm__ volatile("rep; vmmcall" : : : "memory");

@@ -107,7 +107,12 @@ uint64_t plat_now_ms(void)
 
 void plat_terminate(unsigned reason)
 {
-	service_wipe();
+	static uint32_t ending;
+
+	if (!__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL)) {	/* not again, should wiping itself fail */
+		pages_break();
+		service_wipe();
+	}
 	say_number("ends: reason ", reason);
 	ghcb_terminate(MON_REASON_SET, reason);
 }
