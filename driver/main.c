@@ -83,7 +83,7 @@ static int svsm_open(struct inode *inode, struct file *file)
 		return -EBUSY;
 	err = down_write_killable(&dev.life);
 	if (!err) {
-		svsm_area_clear(&dev.area);
+		/* The pages are clean: new, or cleared when the last opener had gone. */
 		err = dev.state == SVSM_FRESH ? 0 : renew_service();
 		up_write(&dev.life);
 	}
