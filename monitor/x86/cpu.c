@@ -32,6 +32,11 @@ struct table_pointer {
 #define GATE_INTERRUPT 0x8e
 #define RFLAGS_CLEARED_BY_SYSCALL 0x47700ull	/* TF, IF, DF, IOPL, NT, AC */
 
+/*
+ * All traps have a stack from the IST: 1 for NMI and double fault, 2, the registers of the thread that runs, for
+ * the rest. So none is ever pushed where RSP points: at the first instructions of syscall_entry that is wherever the
+ * program likes, and a host may inject an exception there.
+ */
 static void idt_fill(void)
 {
 	unsigned v;
@@ -40,7 +45,7 @@ static void idt_fill(void)
 		uint64_t at = (uint64_t)trap_stubs + v * 16;
 
 		idt[v] = (struct gate){ .offset_low = (uint16_t)at, .selector = SEL_KCODE, .type = GATE_INTERRUPT,
-					.ist = v == VECTOR_DF || v == VECTOR_NMI ? 1 : 0,
+					.ist = v == VECTOR_DF || v == VECTOR_NMI ? 1 : 2,
 					.offset_mid = (uint16_t)(at >> 16), .offset_high = (uint32_t)(at >> 32) };
 	}
 }
@@ -78,10 +83,12 @@ void cpu_load(struct cpu *c)
 	c->self = c;
 	gdt_fill(c);
 	c->tss.iopb = sizeof(c->tss);
-	put_pointer(c->tss.ist, (uint64_t)c->fault_stack + sizeof(c->fault_stack));
+	c->fault_rsp = (uint64_t)c->fault_stack + sizeof(c->fault_stack);
+	put_pointer(c->tss.ist, (uint64_t)(&c->nmi + 1));
+	cpu_user_stack(c, &c->trap);
 	__asm__ volatile("lgdt %0" : : "m"(gdtr));
 	segments_load();
-	__asm__ volatile("lidt %0; ltr %w1" : : "m"(idtr), "r"(SEL_TSS));
+	__asm__ volatile("lidt %0; ltr %w1; lldt %w2" : : "m"(idtr), "r"(SEL_TSS), "r"(0));
 	wrmsr(MSR_GS_BASE, (uint64_t)c);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	__asm__ volatile("mov %0, %%cr0; mov %1, %%cr4; fninit" : : "r"(CR0_VALUE), "r"(CR4_VALUE));
@@ -94,11 +101,19 @@ void cpu_load(struct cpu *c)
 void cpu_user_stack(struct cpu *c, struct regs *r)
 {
 	c->regs_end = (uint64_t)(r + 1);
-	put_pointer(c->tss.rsp, c->regs_end);
+	put_pointer(c->tss.ist + 2, c->regs_end);
 }
 
+/* Whatever this touches may fault in turn: the second time nothing is printed, the third nothing is wiped. */
 void trap_kernel(struct regs *r)
 {
+	struct cpu *c = this_cpu();
+
+	if (c->ending)
+		ghcb_terminate(MON_REASON_SET, MON_REASON_EXCEPTION);
+	if (c->trapped)
+		mon_panic(&mon, MON_REASON_EXCEPTION);
+	c->trapped = true;
 	console_break();
 	say_number("stopped: vector ", r->vector);
 	say_number("  error ", r->error);

@@ -146,22 +146,28 @@ syscall_entry:
 	push_registers
 	jmp	user_left
 
-	/* The processor pushed onto the thread's struct regs (RSP0) or onto this vCPU's own stack. */
+	/*
+	 * The processor pushed onto a struct regs (IST). From CPL3: the thread's; its RFLAGS.AC would leave SMAP off.
+	 * From CPL0 there is no way back. GS tells nothing then: the trap may have come before or after a swapgs.
+	 */
 trap_common:
 	push_registers
+	clac
 	testb	$3, REGS_VECTOR + 24(%rsp)
 	jz	1f
 	swapgs
 	jmp	user_left
 1:	cld
 	mov	%rsp, %rdi
-	mov	%rsp, %rbp
-	and	$-16, %rsp
+	mov	$GS_BASE_MSR, %ecx
+	rdmsr
+	test	%edx, %edx
+	js	2f			/* the upper half: ours */
+	swapgs
+2:	mov	%gs:CPU_FAULT_RSP, %rsp
+	xor	%ebp, %ebp
 	call	trap_kernel
-	mov	%rbp, %rsp
-	pop_registers
-	add	$16, %rsp
-	iretq
+	ud2
 
 	/* 32 stubs of 16 bytes. An NMI is not ours: the host may send as many as it likes. */
 	.balign	16

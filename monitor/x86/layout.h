@@ -32,6 +32,8 @@
 #define CPU_KERNEL_RSP 8
 #define CPU_USER_RSP 16
 #define CPU_REGS_END 24		/* behind the struct regs of the thread that runs */
+#define CPU_FAULT_RSP 32	/* where a trap at CPL0 is told of */
+#define GS_BASE_MSR 0xc0000101
 
 /* struct regs: general registers, then what the processor pushes. */
 #define REGS_LEN 176

@@ -107,10 +107,10 @@ uint64_t plat_now_ms(void)
 
 void plat_terminate(unsigned reason)
 {
-	static uint32_t ending;
+	struct cpu *c = this_cpu();
 
-	if (!__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL)) {	/* not again, should wiping itself fail */
-		pages_break();
+	if (!c->ending) {	/* not again, should wiping itself fail */
+		c->ending = true;
 		service_wipe();
 	}
 	say_number("ends: reason ", reason);

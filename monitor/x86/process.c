@@ -334,6 +334,29 @@ enum rc process_free(struct process *p, unsigned budget)
 	return RC_OK;
 }
 
+static void wipe_below(const uint64_t *t, unsigned entries, int level)
+{
+	unsigned i;
+
+	for (i = 0; i < entries; i++)
+		if (level && (t[i] & PTE_P))
+			wipe_below(direct(t[i] & PTE_ADDR), 512, level - 1);
+		else if (!level && (t[i] & PTE_OWN))
+			mem_wipe(direct(t[i] & PTE_ADDR), PAGE);
+}
+
+/* A thread that ran on while its keys become zeros might take zeros for keys. */
+void process_wipe(struct process *p)
+{
+	uint32_t own = this_cpu()->inside == p;
+
+	__atomic_store_n(&p->dead, true, __ATOMIC_SEQ_CST);
+	if (!p->top || __atomic_load_n(&p->inside, __ATOMIC_SEQ_CST) > own)
+		return;
+	wipe_below(p->top, 256, LEVELS - 1);
+	mem_wipe(p->thread, p->threads_max * sizeof(*p->thread));
+}
+
 #define HEADERS_MAX 16
 struct elf {
 	Elf64_Ehdr h;
@@ -501,19 +524,23 @@ static enum ran trap_do(struct process *p, struct thread *t, uint64_t vector)
 enum ran process_run(struct process *p, struct thread *t)
 {
 	struct cpu *c = this_cpu();
-	enum ran ran = RAN_ON;
+	enum ran ran = t->tid ? RAN_ON : RAN_DEAD;	/* a thread that has ended does not come back */
 
+	c->inside = p;
+	__atomic_add_fetch(&p->inside, 1, __ATOMIC_SEQ_CST);	/* before `dead` is read: process_wipe() */
 	cpu_user_stack(c, &t->regs);
 	write_cr3(direct_gpa(p->top) | PTE_C);
 	wrmsr(MSR_FS_BASE, t->fs_base);
 	__asm__ volatile("fxrstor %0" : : "m"(t->fpu));
-	while (ran == RAN_ON && !__atomic_load_n(&p->dead, __ATOMIC_RELAXED))
+	while (ran == RAN_ON && !__atomic_load_n(&p->dead, __ATOMIC_SEQ_CST))
 		ran = trap_do(p, t, user_run(&t->regs));
 	__asm__ volatile("fxsave %0" : "=m"(t->fpu));
 	write_cr3(memory_root());
-	if (ran == RAN_DEAD || ran == RAN_ON) {
+	if (ran == RAN_ON)
+		ran = RAN_DEAD;
+	if (ran == RAN_DEAD)
 		__atomic_store_n(&p->dead, true, __ATOMIC_RELAXED);
-		return RAN_DEAD;
-	}
+	__atomic_sub_fetch(&p->inside, 1, __ATOMIC_SEQ_CST);
+	c->inside = NULL;
 	return ran;
 }

@@ -40,6 +40,7 @@ struct pipe {		/* what read(0) and write(1) of the platform service move */
 struct process {
 	uint32_t lock;		/* memory, threads */
 	bool dead;
+	uint32_t inside;	/* vCPUs in process_run(); atomic */
 	uint64_t *top;		/* page table */
 	uint64_t brk_first, brk, brk_mapped;
 	uint64_t mmap_next;
@@ -47,7 +48,7 @@ struct process {
 	unsigned areas;
 	struct thread *thread;
 	unsigned threads_max;
-	unsigned threads;	/* used so far; slots of ended threads are used again */
+	unsigned threads;	/* used so far */
 	const struct boot_msg *boot;	/* the key service's; NULL: the platform service */
 	size_t boot_read;
 	struct pipe pipe;
@@ -68,6 +69,11 @@ enum rc process_load(struct process *p, struct slice file);
 enum rc process_map(struct process *p, uint64_t va, uint64_t gpa, bool writable);
 /* Frees and wipes up to `budget` pages and tables; RC_BUSY: more are left; RC_OK: nothing is. */
 enum rc process_free(struct process *p, unsigned budget);
+/*
+ * At the end of the monitor: no thread runs on, and nothing is left in the process's memory, unless another vCPU is
+ * inside: then it is for that one to wipe when it comes out. Waits for no lock, frees nothing.
+ */
+void process_wipe(struct process *p);
 /* Runs a thread until it can not or need not go on. Not RAN_ON. */
 enum ran process_run(struct process *p, struct thread *t);
 
@@ -88,7 +94,7 @@ enum ran syscall_do(struct process *p, struct thread *t);
 /* service.c */
 void platform_load(const struct launch_range *file);	/* and runs it until it waits for a request */
 void service_file(const struct launch_range *file);
-void service_wipe(void);				/* at the end of the monitor: no care for other vCPUs */
+void service_wipe(void);				/* at the end of the monitor: both programs */
 
 /* random.c: RC_MACHINE: no sound source; then never again. */
 enum rc random_fill(void *to, size_t len);

@@ -162,9 +162,6 @@ enum rc plat_service_destroy(void)
 
 void service_wipe(void)
 {
-	service.dead = true;
-	while (process_free(&service, ~0u) == RC_BUSY)
-		;
-	while (process_free(&platform, ~0u) == RC_BUSY)
-		;
+	process_wipe(&service);
+	process_wipe(&platform);
 }

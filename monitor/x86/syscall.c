@@ -232,13 +232,9 @@ static int64_t call_getpid(struct call *c)
 	return 1;
 }
 
+/* Never the slot of a thread that has ended: the vCPU on which it ended may still be in it. */
 static struct thread *thread_slot(struct process *p)
 {
-	unsigned i;
-
-	for (i = 0; i < p->threads; i++)
-		if (!p->thread[i].tid)
-			return &p->thread[i];
 	return p->threads < p->threads_max ? &p->thread[p->threads++] : NULL;
 }
 

@@ -45,17 +45,24 @@ struct cpu {
 	uint64_t kernel_rsp;
 	uint64_t user_rsp;
 	uint64_t regs_end;
+	uint64_t fault_rsp;
 	uint32_t id;		/* the APIC id too */
 	bool started;
+	bool trapped;		/* has been in trap_kernel() */
+	bool ending;		/* has been in plat_terminate() */
+	struct process *inside;	/* whose threads this vCPU runs now */
 	struct ghcb *ghcb;	/* its page in the shared view */
 	uint64_t gdt[8];
 	struct tss tss;
 	uint8_t stack[CPU_STACK_LEN] __attribute__((aligned(16)));
-	uint8_t fault_stack[4096] __attribute__((aligned(16)));
+	uint8_t fault_stack[8192] __attribute__((aligned(16)));
+	struct regs nmi;	/* what is pushed by an NMI or a double fault, */
+	struct regs trap;	/* and by others while no thread has run yet */
 };
 ABI_AT(struct cpu, kernel_rsp, CPU_KERNEL_RSP);
 ABI_AT(struct cpu, user_rsp, CPU_USER_RSP);
 ABI_AT(struct cpu, regs_end, CPU_REGS_END);
+ABI_AT(struct cpu, fault_rsp, CPU_FAULT_RSP);
 
 static inline struct cpu *this_cpu(void)
 {
@@ -133,7 +140,6 @@ void memory_give(uint64_t from, uint64_t to);	/* validated, zeroed memory for th
 MUST_CHECK uint64_t pages_alloc(unsigned count);
 void page_free(uint64_t gpa);
 uint64_t pages_left(void);
-void pages_break(void);		/* for the end, likewise */
 /* Pages for talking with the host (C = 0), never given back; NULL: none left. */
 void *shared_alloc(unsigned count);
 uint64_t shared_gpa(const void *p);

@@ -9,6 +9,7 @@
 #include "monitor/x86/process.h"
 
 #define FAKE_PAGES 4096u
+#define FAKE_MEMORY ((FAKE_PAGES + 1) * 4096ull)	/* bytes */
 
 void fake_x86_reset(unsigned pages);	/* so many free pages */
 unsigned fake_pages_out(void);		/* handed out, not given back */

@@ -444,6 +444,62 @@ TEST(a_fault_ends_the_process_and_only_cpuid_is_answered)
 	give_back();
 }
 
+static uint64_t end_of_the_monitor(struct regs *r)
+{
+	(void)r;
+	step++;
+	process_wipe(&p);
+	return 14;
+}
+
+/* T-233: the host may hold one vCPU in the middle of its wiping while another goes on. */
+TEST(at_the_end_no_memory_is_wiped_under_a_thread_that_runs_on_another_vcpu)
+{
+	static const uint8_t key[] = "a key of the service's";
+	uint8_t now[sizeof(key)];
+
+	loaded();
+	EXPECT(user_write(&p, FAKE_DATA, key, sizeof(key)));
+	p.inside = 1;
+	process_wipe(&p);
+	EXPECT(p.dead && user_read(&p, FAKE_DATA, now, sizeof(now)));
+	EXPECT_MEM(now, key, sizeof(key));
+	step = 0;
+	fake_user = end_of_the_monitor;
+	EXPECT(process_run(&p, &threads[0]) == RAN_DEAD);	/* nor does one begin to run any more */
+	EXPECT_INT(step, 0);
+	p.inside = 0;
+	process_wipe(&p);
+	EXPECT(!memmem(fake_memory, FAKE_MEMORY, key, sizeof(key)));
+	give_back();
+
+	loaded();	/* on the vCPU that is inside itself */
+	EXPECT(user_write(&p, FAKE_DATA, key, sizeof(key)));
+	EXPECT(process_run(&p, &threads[0]) == RAN_DEAD);
+	EXPECT_INT(step, 1);
+	EXPECT(!memmem(fake_memory, FAKE_MEMORY, key, sizeof(key)));
+	give_back();
+}
+
+TEST(a_thread_that_has_ended_neither_runs_nor_lends_its_place)
+{
+	uint64_t a[8] = { 0x3d0f00, 0, FAKE_DATA + 512, FAKE_DATA + 520, 0, USER_MMAP, 0x8000, FAKE_DATA };
+	enum ran ran;
+
+	loaded();
+	EXPECT(user_write(&p, FAKE_DATA, a, sizeof(a)));
+	EXPECT_INT(CALL(435, FAKE_DATA, 88), 2);
+	threads[1].tid = 0;	/* it has called exit */
+	EXPECT_INT(CALL(435, FAKE_DATA, 88), 3);
+	EXPECT_INT(threads[1].tid, 0);
+	step = 0;
+	fake_user = end_of_the_monitor;
+	ran = process_run(&p, &threads[1]);
+	EXPECT(ran == RAN_DEAD && p.dead);
+	EXPECT_INT(step, 0);
+	give_back();
+}
+
 TEST(a_thread_is_made_only_as_the_c_library_makes_it)
 {
 	uint64_t a[8] = { 0x3d0f00, 0, FAKE_DATA + 512, FAKE_DATA + 520, 0, USER_MMAP, 0x8000, FAKE_DATA };
