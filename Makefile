@@ -89,4 +89,4 @@ uninstall:
 
 ## make clean        remove all build directories (never your data)
 clean:
-	@rm -rf $(BUILD) build-san build-fuzz
+	@rm -rf $(BUILD) build-san build-fuzz build-tsan

@@ -82,7 +82,7 @@ int svsm_call(u32 protocol, u32 call, const struct vmpl_block *block, struct svs
 	return error_of(regs.rax_out);
 }
 
-int svsm_call_all(u32 protocol, u32 call)
+int svsm_call_all(u32 protocol, u32 call, bool killable)
 {
 	unsigned long end = jiffies + SLICES_LIMIT;
 	const struct vmpl_block block = {};
@@ -95,7 +95,7 @@ int svsm_call_all(u32 protocol, u32 call)
 			return err;
 		if (out.rdx != VMPL_AGAIN)
 			return -EIO;
-		if (fatal_signal_pending(current))
+		if (killable && fatal_signal_pending(current))
 			return -EINTR;
 		if (time_after(jiffies, end))
 			return -ETIMEDOUT;

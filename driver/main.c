@@ -47,16 +47,16 @@ static const bool user_may[VMPL_CALLS] = {
 /* These three: caller holds dev.life for writing, or nobody else knows the device yet. */
 static int start_service(void)
 {
-	int err = svsm_call_all(dev.protocol, VMPL_START);
+	int err = svsm_call_all(dev.protocol, VMPL_START, true);
 
 	dev.state = err ? SVSM_BROKEN : SVSM_FRESH;
 	dev.generation += !err;
 	return err;
 }
 
-static int stop_service(void)
+static int stop_service(bool killable)
 {
-	int err = svsm_call_all(dev.protocol, VMPL_RESET);
+	int err = svsm_call_all(dev.protocol, VMPL_RESET, killable);
 
 	dev.state = err ? SVSM_BROKEN : SVSM_STOPPED;
 	return err;
@@ -69,7 +69,7 @@ static int renew_service(void)
 	if (dev.state == SVSM_CLOSED)
 		return -ENODEV;
 	if (dev.state != SVSM_STOPPED)
-		err = stop_service();
+		err = stop_service(true);
 	return err ? err : start_service();
 }
 
@@ -83,7 +83,7 @@ static int svsm_open(struct inode *inode, struct file *file)
 		return -EBUSY;
 	err = down_write_killable(&dev.life);
 	if (!err) {
-		svsm_area_clear(&dev.area);
+		/* The pages are clean: new, or cleared when the last opener had gone. */
 		err = dev.state == SVSM_FRESH ? 0 : renew_service();
 		up_write(&dev.life);
 	}
@@ -95,12 +95,13 @@ static int svsm_open(struct inode *inode, struct file *file)
 /* The last mapping holds the file, so there is none any more. */
 static int svsm_release(struct inode *inode, struct file *file)
 {
-	int err;
+	int err = 0;
 
 	WARN_ON_ONCE(!list_empty(&dev.area.mappings));
 	scoped_guard(rwsem_write, &dev.life) {
 		/* Nobody is left to use its keys. */
-		err = dev.state == SVSM_USED || dev.state == SVSM_BROKEN ? stop_service() : 0;
+		if (dev.state == SVSM_USED || dev.state == SVSM_BROKEN)
+			err = stop_service(false);
 		svsm_area_clear(&dev.area);
 	}
 	if (err)
@@ -268,7 +269,7 @@ static int greet(void)
 /* True: the monitor has no rights left on the pages. */
 static bool close_monitor(void)
 {
-	int err = svsm_call_all(dev.protocol, VMPL_CLOSE);
+	int err = svsm_call_all(dev.protocol, VMPL_CLOSE, false);
 
 	dev.state = err ? SVSM_BROKEN : SVSM_CLOSED;
 	if (err)
@@ -298,7 +299,7 @@ static int open_monitor(void)
 static int before_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	guard(rwsem_write)(&dev.life);
-	if (dev.state != SVSM_CLOSED)
+	if (action == SYS_RESTART && dev.state != SVSM_CLOSED)
 		close_monitor();
 	return NOTIFY_DONE;
 }

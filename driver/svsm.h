@@ -76,10 +76,10 @@ int svsm_call_possible(void);
  */
 int svsm_call(u32 protocol, u32 call, const struct vmpl_block *block, struct svsm_regs *out);
 /*
- * Repeats a call that is done in slices, sleeping between them. -EINTR: a fatal signal;
- * -ETIMEDOUT.
+ * Repeats a call that is done in slices, sleeping between them. -EINTR: a fatal signal, if
+ * killable (what gives something back must not be cut short); -ETIMEDOUT.
  */
-int svsm_call_all(u32 protocol, u32 call);
+int svsm_call_all(u32 protocol, u32 call, bool killable);
 
 /* area.c: the shared pages. */
 

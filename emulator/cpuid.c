@@ -62,6 +62,10 @@ struct cpuid_regs guest_cpuid(uint32_t leaf, uint32_t sub)
 		r.c |= 1u << 31;
 	if (leaf == 0x80000000)
 		r.a = MAX_EXT;
+	if (leaf == 0x80000008) {	/* INVLPGB and TLBSYNC, eight pages at a time */
+		r.b |= 1u << 3;
+		r.d = (r.d & ~0xffffu) | 7;
+	}
 	if (leaf == MAX_EXT)	/* SEV, SEV-ES, SEV-SNP, VMPL; four of them; nothing to flush */
 		r = (struct cpuid_regs){ 0x3a, CBIT | 1u << 6 | VMPLS << 12 | 1u << 31, 100, 0 };
 	return r;

@@ -46,6 +46,7 @@ struct options {
 	const char *attack;	/* attack=NAME[:n]; not terminated at the name's end */
 };
 extern struct options opt;
+#define DEBUG_EXIT_PORT 0xf4u	/* L0's way to end QEMU; not the guest's */
 #define COUNTERS_MAGIC 0x304c544e55435845ull
 
 /* One VMPL of a vCPU while it does not run. */
@@ -66,13 +67,14 @@ struct vcpu {
 	uint32_t index, apic_id;
 	uint32_t vmpl;		/* which level is in the VMCB */
 	bool loaded;		/* one is */
+	bool flush_wanted;	/* INVLPGB without its TLBSYNC yet */
 	bool start_wanted;	/* atomic: a level has been made runnable meanwhile */
 	struct level level[VMPLS];
 	bool in_guest;		/* atomic */
 	bool kicked;		/* atomic: the next NMI is ours */
 	uint64_t exits;		/* atomic: how often it left the guest */
+	uint64_t fault_gpa, fault_exit;	/* the last missing nested entry, and how often it came exit after exit */
 	uint64_t entered, left;	/* time stamps of the last entry, the last exit */
-	uint64_t fault_gpa, fault_rip;	/* the last nested fault, and how often it came in a row */
 	uint32_t fault_count;
 	uint8_t fpu[1088] __attribute__((aligned(64)));	/* XSAVE area of whoever is switched */
 };
@@ -103,7 +105,6 @@ void cpu_wait_nmi(void);
 /* npt.c: nested tables, a cache of the RMP. GPA = machine address, unless an attack moved it. */
 void npt_init(void);
 uint64_t npt_root(unsigned vmpl, bool paging);
-void npt_fill(unsigned vmpl, bool private, uint64_t gpa);
 /* Forgets count pages from gfn in every view, or in one VMPL's private one; true: there was something to forget. */
 bool npt_drop(uint64_t gfn, uint64_t count);
 bool npt_drop_private(unsigned vmpl, uint64_t gfn, uint64_t count);

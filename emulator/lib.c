@@ -7,7 +7,6 @@
 #include "emulator/l0.h"
 
 #define COM1 0x3f8u
-#define DEBUG_EXIT 0xf4u
 
 void *memset(void *to, int c, size_t n)
 {
@@ -170,7 +169,7 @@ void l0_stop(enum stop_code code, const char *fmt, ...)
 	l0_print("\n");
 	if (opt.verbose)
 		stats_print();
-	cpu_out32(DEBUG_EXIT, code);
+	cpu_out32(DEBUG_EXIT_PORT, code);
 	for (;;)
 		__asm__ volatile("hlt");
 }

@@ -96,7 +96,7 @@ static void fill_region(unsigned view, uint64_t gpa, uint64_t *e)
 	}
 }
 
-void npt_fill(unsigned vmpl, bool private, uint64_t gpa)
+static void npt_fill(unsigned vmpl, bool private, uint64_t gpa)
 {
 	unsigned view = private ? vmpl : SHARED_VIEW;
 	uint64_t *e = region(view, gpa, true);
@@ -232,18 +232,18 @@ __attribute__((noreturn)) static void violation(const struct vcpu *v, uint64_t g
 		s->rip, s->cr3, v->index);
 }
 
-/* A fault that comes back although nothing is wrong with it is L0's bug; never spin for ever. */
-static void count_repeats(struct vcpu *v)
+/* The page is fine, its entry was only missing. When that is so exit after exit, L0 is wrong: never spin for ever. */
+static void fill(struct vcpu *v, bool private, uint64_t gpa)
 {
-	if (v->fault_gpa == v->vmcb->info2 && v->fault_rip == v->vmcb->rip) {
-		if (++v->fault_count > 10000)
-			l0_stop(STOP_BUG, "nested fault repeats gpa=%lx info=%lx rip=%lx", v->vmcb->info2, v->vmcb->info1,
-				v->vmcb->rip);
-		return;
-	}
+	if (v->fault_gpa == v->vmcb->info2 && v->exits == v->fault_exit + 1)
+		v->fault_count++;
+	else
+		v->fault_count = 0;
+	if (v->fault_count > 1000)
+		l0_stop(STOP_BUG, "nested fault repeats gpa=%lx info=%lx rip=%lx", v->vmcb->info2, v->vmcb->info1, v->vmcb->rip);
 	v->fault_gpa = v->vmcb->info2;
-	v->fault_rip = v->vmcb->rip;
-	v->fault_count = 0;
+	v->fault_exit = v->exits;
+	npt_fill(v->vmpl, private, gpa);
 }
 
 static void private_fault(struct vcpu *v, uint64_t gpa, uint64_t full)
@@ -256,7 +256,7 @@ static void private_fault(struct vcpu *v, uint64_t gpa, uint64_t full)
 		violation(v, full, "private-device");
 	switch (rmp_check(&rmp, host_pfn(gfn), gfn, v->vmpl, access, true)) {
 	case RMP_FINE:
-		npt_fill(v->vmpl, true, gpa);
+		fill(v, true, gpa);
 		return;
 	case RMP_NOT_VALIDATED:
 		vc_deliver(v, VC_NOT_VALIDATED);
@@ -276,11 +276,11 @@ static void shared_fault(struct vcpu *v, uint64_t gpa)
 		if (opt.strict_io)
 			vc_deliver(v, VC_NPF);
 		else
-			npt_fill(v->vmpl, false, gpa);
+			fill(v, false, gpa);
 		return;
 	}
 	if (rmp_check(&rmp, host_pfn(gfn), gfn, v->vmpl, RMP_WRITE, false) == RMP_FINE) {
-		npt_fill(v->vmpl, false, gpa);
+		fill(v, false, gpa);
 		return;
 	}
 	/* Hardware walks page tables as private whatever CR3 says: say so for it. */
@@ -299,7 +299,6 @@ void handle_npf(struct vcpu *v)
 	uint64_t full = s->info2, gpa = full & ~CBIT_MASK;
 	bool paging = s->cr0 & CR0_PG;
 
-	count_repeats(v);
 	if (s->ncr3 != npt_root(v->vmpl, paging)) {	/* CR0.PG has changed */
 		s->ncr3 = npt_root(v->vmpl, paging);
 		return;

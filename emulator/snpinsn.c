@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PVALIDATE, RMPADJUST, RMPQUERY: a CPU without SNP raises #UD, which L0 intercepts and decodes. Spec 2.2 to 2.4.
+ * Beside them INVLPGB and TLBSYNC, which differ by the missing prefix: the first notes a wish, the second grants it.
  * Every other #UD goes back to the guest.
  */
 #include "emulator/l0.h"
@@ -141,6 +142,25 @@ static void do_rmpquery(struct vcpu *v)
 	finish(v, code, false);
 }
 
+/* 0F 01 FE and 0F 01 FF without a prefix. False: neither. */
+static bool broadcast_flush(struct vcpu *v, const uint8_t *b, unsigned n)
+{
+	if (n < 3 || b[0] != 0x0f || b[1] != 0x01 || (b[2] != 0xfe && b[2] != 0xff))
+		return false;
+	if (v->vmcb->cpl) {
+		inject(v, EVENT_EXCEPTION, 13, true, 0);
+		return true;
+	}
+	if (b[2] == 0xfe)
+		v->flush_wanted = true;
+	else if (v->flush_wanted)
+		smp_kick_others(v);	/* this CPU's own went with the exit */
+	if (b[2] == 0xff)
+		v->flush_wanted = false;
+	v->vmcb->rip += 3;
+	return true;
+}
+
 void handle_ud(struct vcpu *v)
 {
 	static const struct {
@@ -156,6 +176,8 @@ void handle_ud(struct vcpu *v)
 
 	/* A guest cleared EFER.SVME: hardware would still know VMMCALL. It is set again before each VMRUN. */
 	if (!(v->vmcb->efer & EFER_SVME))
+		return;
+	if (broadcast_flush(v, b, n))
 		return;
 	for (i = 0; i < ARRAY_LEN(insns) && n == 4 && b[1] == 0x0f && b[2] == 0x01; i++) {
 		if (b[0] != insns[i].prefix || b[3] != insns[i].last)

@@ -11,7 +11,7 @@
 #include "emulator/l0.h"
 
 static uint8_t *msrpm_host, *msrpm_all;	/* what is intercepted: nearly nothing; all but the guest's own */
-static uint8_t *iopm_all;
+static uint8_t *iopm_host, *iopm_all;
 static bool has_xsave;
 static uint64_t xsave_mask;
 
@@ -57,6 +57,8 @@ void svm_init(void)
 	memset(msrpm_all, 0xff, 2 * PAGE_LEN);
 	for (i = 0; i < ARRAY_LEN(direct_msrs); i++)
 		map_set(msrpm_all, direct_msrs[i], false);
+	iopm_host = page_alloc(3);
+	iopm_host[DEBUG_EXIT_PORT / 8] = 0xf << DEBUG_EXIT_PORT % 8;
 	iopm_all = page_alloc(3);
 	memset(iopm_all, 0xff, 3 * PAGE_LEN);
 	has_xsave = cpu_cpuid(1, 0).c & 1u << 26;
@@ -76,7 +78,6 @@ void vcpu_init(struct vcpu *v)
 	s->dr_read = s->dr_write = 1u << 7;
 	s->intercept2 = INT2_VMRUN | INT2_VMMCALL | INT2_VMLOAD | INT2_VMSAVE | INT2_STGI | INT2_CLGI | INT2_SKINIT |
 			INT2_WBINVD | INT2_MONITOR | INT2_MWAIT;
-	s->iopm = (uint64_t)iopm_all;
 	for (i = 0; i < VMPLS; i++) {
 		v->level[i].ghcb_msr = GHCB_MSR_SEV_INFO | (uint64_t)CBIT << 24 | 1ull << 32 | (uint64_t)GHCB_VERSION << 48;
 		v->level[i].ghcb_gfn = NO_GFN;
@@ -270,8 +271,9 @@ void level_load(struct vcpu *v, unsigned vmpl)
 	s->int_state = a->vintr_ctrl >> 10 & 1;
 	s->ncr3 = npt_root(vmpl, a->cr0 & CR0_PG);
 	s->msrpm = (uint64_t)(watched ? msrpm_all : msrpm_host);
-	s->intercept1 = INT1_NMI | INT1_INIT | INT1_RDPMC | INT1_CPUID | INT1_INVD | INT1_INVLPGA | INT1_MSR | INT1_SHUTDOWN |
-			(watched ? INT1_IOIO : 0) | (vmpl == 0 ? INT1_HLT : 0);
+	s->iopm = (uint64_t)(watched ? iopm_all : iopm_host);
+	s->intercept1 = INT1_NMI | INT1_INIT | INT1_RDPMC | INT1_CPUID | INT1_INVD | INT1_INVLPGA | INT1_IOIO | INT1_MSR |
+			INT1_SHUTDOWN | (vmpl == 0 ? INT1_HLT : 0);
 	rmp_vmsa_use(&rmp, l->vmsa, true);
 	v->vmpl = vmpl;
 	v->loaded = true;

@@ -10,6 +10,7 @@
 #include "wire/attest.h"
 
 #define NONCE_LEN 64u
+#define EVIDENCE_TRIES 100u
 #define SINGLE_LEN 0x40u	/* of the block for all services; the rest is for one */
 
 struct manifest {
@@ -25,7 +26,9 @@ struct manifest {
 static void read_evidence(struct mon *m, struct call_evidence *out)
 {
 	struct mon_kms *s = &m->kms;
+	struct call_evidence again;
 	struct gpa at;
+	unsigned i;
 
 	*out = (struct call_evidence){ 0 };
 	SPIN_HELD(&s->lock);
@@ -33,7 +36,14 @@ static void read_evidence(struct mon *m, struct call_evidence *out)
 		return;
 	at = addr_of_frame(s->frame[(2 * s->lanes - 1) * MON_AREA_PAGES]);
 	at.v += offsetof(struct call_rsp_ctl, evidence);
-	plat_read(at, out, sizeof(*out));
+	/* The control lane may be writing it on another CPU: what was read twice alike is whole. */
+	for (i = 0; i < EVIDENCE_TRIES; i++) {
+		plat_read(at, out, sizeof(*out));
+		plat_read(at, &again, sizeof(again));
+		if (memcmp(out, &again, sizeof(again)) == 0)
+			return;
+	}
+	*out = (struct call_evidence){ 0 };
 }
 
 /* What is said of the key service; `all`: within the list of services. The bytes start at *at. */

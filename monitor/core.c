@@ -180,8 +180,12 @@ void mon_call(struct mon *m, unsigned cpu, struct mon_regs *r)
 	r->rax = rax;
 }
 
+/* `ended` first: wiped keys are zeros that the host knows, and no CPU may take them for keys. */
 void mon_panic(struct mon *m, enum mon_reason reason)
 {
+	__atomic_store_n(&m->ended, true, __ATOMIC_SEQ_CST);
+	m->have_root = false;
+	m->msg.dead = true;
 	secret_wipe(&m->root);
 	mem_wipe(&m->msg.key, sizeof(m->msg.key));
 	mem_wipe(&m->kms.boot, sizeof(m->kms.boot));

@@ -36,6 +36,7 @@ enum mon_reason {
 	MON_REASON_ENTROPY = 9,		/* no sound source of random numbers */
 	MON_REASON_PLATFORM = 10,	/* the platform service does not start or has died */
 	MON_REASON_CPU = 11,		/* a CPU could not be started, or lacks what is needed */
+	MON_REASON_ENDED = 12,		/* another CPU has stopped, and the host let this one run on */
 };
 
 struct mon_options {
@@ -95,7 +96,11 @@ struct mon_regs {
 /* One SVSM call of this CPU's guest, between mon_take and mon_release. Registers in and out; always resume after it. */
 void mon_call(struct mon *m, unsigned cpu, struct mon_regs *r);
 
-/* Wipes all keys of the core, then plat_terminate(). x86 provides invariant_failed() on top of it. */
+/*
+ * Wipes all keys of the core, then plat_terminate(). x86 provides invariant_failed() on top of it. That one CPU has
+ * come here ends the monitor: whether or not the host honours the request to terminate, mon_take and mon_release come
+ * here too, on every CPU.
+ */
 __attribute__((noreturn)) void mon_panic(struct mon *m, enum mon_reason reason);
 
 #endif

@@ -61,6 +61,7 @@ struct mon_kms {
 };
 
 struct mon {
+	bool ended;			/* by mon_panic(), never undone; atomic */
 	struct mon_spin lock;		/* page, cpu (but copy), vmsa */
 	uint8_t guest_vmpl;
 	uint32_t isolation;

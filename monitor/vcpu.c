@@ -41,11 +41,19 @@ enum rc mon_boot_vcpu(struct mon *m, unsigned cpu, struct gpa vmsa, struct gpa c
 	return RC_OK;
 }
 
+/* A host that does not terminate us after another CPU's panic gets no further with this one. */
+static void end_with_the_others(struct mon *m)
+{
+	if (__atomic_load_n(&m->ended, __ATOMIC_SEQ_CST))
+		mon_panic(m, MON_REASON_ENDED);
+}
+
 bool mon_take(struct mon *m, unsigned cpu, struct gpa *vmsa, struct gpa *caa)
 {
 	struct mon_vcpu *c = &m->cpu[cpu];
 
 	INVARIANT(cpu < MON_CPUS);
+	end_with_the_others(m);
 	MON_LOCK(k, m);
 	INVARIANT(c->here && !c->taken);
 	if (!c->ready)
@@ -58,6 +66,7 @@ bool mon_take(struct mon *m, unsigned cpu, struct gpa *vmsa, struct gpa *caa)
 
 void mon_release(struct mon *m, unsigned cpu)
 {
+	end_with_the_others(m);
 	MON_LOCK(k, m);
 	INVARIANT(m->cpu[cpu].taken);
 	m->cpu[cpu].taken = false;

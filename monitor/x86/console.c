@@ -62,11 +62,16 @@ void say_number(const char *text, uint64_t v)
 	print(&text, &v, 1);
 }
 
+void console_break(void)
+{
+	console_lock = 0;
+}
+
 void stop(enum mon_reason why, const char *text)
 {
 	const char *t[] = { "stopped: ", text };
 
-	console_lock = 0;	/* whoever holds it may be stuck */
+	console_break();
 	print(t, NULL, 2);
 	mon_panic(&mon, why);
 }

@@ -99,6 +99,7 @@ void cpu_user_stack(struct cpu *c, struct regs *r)
 
 void trap_kernel(struct regs *r)
 {
+	console_break();
 	say_number("stopped: vector ", r->vector);
 	say_number("  error ", r->error);
 	say_number("  rip ", r->rip);

@@ -36,6 +36,23 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/* False: no number now. */
+MUST_CHECK static inline bool insn_rdseed(uint64_t *out)
+{
+	bool ok;
+
+	__asm__ volatile("rdseed %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
+MUST_CHECK static inline bool insn_rdrand(uint64_t *out)
+{
+	bool ok;
+
+	__asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
 static inline void vmgexit(void)
 {
 	__asm__ volatile("rep; vmmcall" : : : "memory");
@@ -84,6 +101,15 @@ static inline uint64_t read_cr2(void)
 
 	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
 	return v;
+}
+
+/* INVLPGB of everything that belongs to this guest, global entries too, and TLBSYNC (APM volume 3). */
+static inline void flush_all_cpus(void)
+{
+	uint64_t asid_and_global = 1u << 2 | 1u << 3;
+
+	__asm__ volatile(".byte 0x0f, 0x01, 0xfe" : : "a"(asid_and_global), "c"(0), "d"(0) : "memory");
+	__asm__ volatile(".byte 0x0f, 0x01, 0xff" : : : "memory");
 }
 
 static inline void write_cr3(uint64_t v)

@@ -22,6 +22,8 @@ extern char ap_entry[];
 
 #define CPUID_SEV 0x8000001fu
 #define CPUID_EMULATOR 0x40000100u
+#define CPUID_SIZES 0x80000008u
+#define CPUID_INVLPGB (1u << 3)	/* in EBX */
 
 const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub)
 {
@@ -32,6 +34,18 @@ const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub)
 		if (p->e[i].eax_in == function && p->e[i].ecx_in == sub)
 			return &p->e[i];
 	return NULL;
+}
+
+bool cpu_has_invlpgb(void)
+{
+	static int known;	/* 0: not looked yet, 1: no, 2: yes */
+	const struct snp_cpuid_entry *e;
+
+	if (!known) {
+		e = cpuid_find(CPUID_SIZES, 0);
+		known = e && e->ebx & CPUID_INVLPGB ? 2 : 1;
+	}
+	return known == 2;
 }
 
 static void check_launch(uint64_t info_gpa)

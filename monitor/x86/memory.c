@@ -155,6 +155,11 @@ uint64_t pages_left(void)
 	return free_count;
 }
 
+void pages_break(void)
+{
+	free_lock = 0;
+}
+
 /* A launch page becomes shared: rescinded first, so that nothing reaches it with C = 1 any more. */
 static bool share_page(unsigned i)
 {

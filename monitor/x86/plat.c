@@ -41,7 +41,13 @@ void plat_write(struct gpa at, const void *from, size_t len)
 
 void plat_flush(void)
 {
-	write_cr3(memory_root());	/* other CPUs: RMP checks are made anew after RMPADJUST and PVALIDATE */
+	write_cr3(memory_root());
+	/*
+	 * An entry that another CPU cached while the guest still had the right is as good as the right. Whoever has no
+	 * INVLPGB has no multi-VMPL host either, as far as is known; then the RMP is trusted to be asked anew.
+	 */
+	if (cpu_has_invlpgb())
+		flush_all_cpus();
 }
 
 enum rc plat_page_state(struct gpa first, uint64_t pages, bool to_private)
@@ -101,7 +107,12 @@ uint64_t plat_now_ms(void)
 
 void plat_terminate(unsigned reason)
 {
-	service_wipe();
+	static uint32_t ending;
+
+	if (!__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL)) {	/* not again, should wiping itself fail */
+		pages_break();
+		service_wipe();
+	}
 	say_number("ends: reason ", reason);
 	ghcb_terminate(MON_REASON_SET, reason);
 }

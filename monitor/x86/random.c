@@ -17,15 +17,11 @@ static bool bad;
 static bool sample(bool seed, uint64_t *out)
 {
 	unsigned i;
-	bool ok = false;
 
-	for (i = 0; i < TRIES && !ok; i++) {
-		if (seed)
-			__asm__ volatile("rdseed %0" : "=r"(*out), "=@ccc"(ok));
-		else
-			__asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ok));
-	}
-	return ok;
+	for (i = 0; i < TRIES; i++)
+		if (seed ? insn_rdseed(out) : insn_rdrand(out))
+			return true;
+	return false;
 }
 
 enum rc random_fill(void *to, size_t len)

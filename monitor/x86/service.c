@@ -13,7 +13,7 @@
 #define PIECE 4096u		/* pages mapped or freed in one go */
 #define TURNS 64u		/* of threads, in one go */
 #define TURNS_MAX 1000000u	/* then it will never sleep */
-#define SPINS 4096u		/* waits for another lane before the guest is asked to call again */
+#define SPINS 256u		/* waits for another lane before the guest is asked to call again */
 
 static struct process platform, service;
 static struct thread platform_thread[1], service_thread[MON_LANES];

@@ -47,9 +47,7 @@ struct cpu {
 	uint64_t regs_end;
 	uint32_t id;		/* the APIC id too */
 	bool started;
-	bool ghcb_ready;
 	struct ghcb *ghcb;	/* its page in the shared view */
-	uint64_t cr3;		/* what is loaded now */
 	uint64_t gdt[8];
 	struct tss tss;
 	uint8_t stack[CPU_STACK_LEN] __attribute__((aligned(16)));
@@ -95,6 +93,7 @@ __attribute__((noreturn)) void ghcb_terminate(unsigned set, unsigned reason);
 
 void say(const char *text);	/* one line on the console, "monitor: " before it; never anything secret */
 void say_number(const char *text, uint64_t v);
+void console_break(void);	/* for the end: whoever holds the console loses it */
 extern uintptr_t __stack_chk_guard;
 /* The end: the text, then mon_panic(). */
 __attribute__((noreturn)) void stop(enum mon_reason why, const char *text);
@@ -134,6 +133,7 @@ void memory_give(uint64_t from, uint64_t to);	/* validated, zeroed memory for th
 MUST_CHECK uint64_t pages_alloc(unsigned count);
 void page_free(uint64_t gpa);
 uint64_t pages_left(void);
+void pages_break(void);		/* for the end, likewise */
 /* Pages for talking with the host (C = 0), never given back; NULL: none left. */
 void *shared_alloc(unsigned count);
 uint64_t shared_gpa(const void *p);

@@ -11,13 +11,13 @@ uint64_t (*fake_user)(struct regs *r);
 char fake_said[512];
 bool fake_random_fails;
 
-static uint8_t out[FAKE_PAGES + 1];
+static uint8_t given[FAKE_PAGES + 1];
 static unsigned left;
 static struct cpu the_cpu;
 
 void fake_x86_reset(unsigned pages)
 {
-	memset(out, 0, sizeof(out));
+	memset(given, 0, sizeof(given));
 	memset(fake_memory, 0, sizeof(fake_memory));
 	left = pages;
 	fake_random_fails = false;
@@ -29,7 +29,7 @@ unsigned fake_pages_out(void)
 	unsigned i, n = 0;
 
 	for (i = 1; i <= FAKE_PAGES; i++)
-		n += out[i];
+		n += given[i];
 	return n;
 }
 
@@ -44,9 +44,9 @@ uint64_t pages_alloc(unsigned count)
 
 	INVARIANT(count == 1);
 	for (i = 1; left && i <= FAKE_PAGES; i++) {
-		if (out[i])
+		if (given[i])
 			continue;
-		out[i] = 1;
+		given[i] = 1;
 		left--;
 		for (unsigned k = 0; k < 4096; k++)
 			INVARIANT(!fake_memory[i * 4096ull + k]);
@@ -57,8 +57,8 @@ uint64_t pages_alloc(unsigned count)
 
 void page_free(uint64_t gpa)
 {
-	INVARIANT(gpa && gpa % 4096 == 0 && gpa / 4096 <= FAKE_PAGES && out[gpa / 4096]);
-	out[gpa / 4096] = 0;
+	INVARIANT(gpa && gpa % 4096 == 0 && gpa / 4096 <= FAKE_PAGES && given[gpa / 4096]);
+	given[gpa / 4096] = 0;
 	left++;
 	memset(fake_memory + gpa, 0, 4096);
 }
@@ -98,10 +98,26 @@ void say_number(const char *text, uint64_t v)
 	snprintf(fake_said, sizeof(fake_said), "%s%lx", text, (unsigned long)v);
 }
 
-enum rc random_fill(void *to, size_t len)
+uint32_t fake_cpuid_ebx7 = 1u << 18, fake_cpuid_ecx1 = 1u << 30;
+bool (*fake_rdseed)(uint64_t *out);
+bool (*fake_rdrand)(uint64_t *out);
+
+static bool counted(uint64_t *out)
 {
-	memset(to, 0x5a, len);
-	return fake_random_fails ? RC_MACHINE : RC_OK;
+	static uint64_t n;
+
+	*out = ++n * 0x9e3779b97f4a7c15;
+	return !fake_random_fails;
+}
+
+bool insn_rdseed(uint64_t *out)
+{
+	return (fake_rdseed ? fake_rdseed : counted)(out);
+}
+
+bool insn_rdrand(uint64_t *out)
+{
+	return (fake_rdrand ? fake_rdrand : counted)(out);
 }
 
 uint64_t clock_ns(void)
@@ -113,9 +129,11 @@ uint64_t clock_ns(void)
 
 const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub)
 {
-	static const struct snp_cpuid_entry e = { .eax_in = 7, .ecx_in = 0, .eax = 1, .ebx = 2, .ecx = 3, .edx = 4 };
+	static struct snp_cpuid_entry e[] = { { .eax_in = 1, .eax = 1, .ebx = 2, .edx = 4 }, { .eax_in = 7, .edx = 4 } };
 
-	return function == e.eax_in && sub == e.ecx_in ? &e : NULL;
+	e[0].ecx = fake_cpuid_ecx1;
+	e[1].ebx = fake_cpuid_ebx7;
+	return function == 1 && !sub ? &e[0] : function == 7 && !sub ? &e[1] : NULL;
 }
 
 size_t fake_elf(uint8_t *file, size_t max)

@@ -13,6 +13,9 @@
 void fake_x86_reset(unsigned pages);	/* so many free pages */
 unsigned fake_pages_out(void);		/* handed out, not given back */
 extern bool fake_random_fails;
+extern uint32_t fake_cpuid_ebx7, fake_cpuid_ecx1;	/* what the CPUID page says of RDSEED and RDRAND */
+extern bool (*fake_rdseed)(uint64_t *out);		/* NULL: good numbers, unless fake_random_fails */
+extern bool (*fake_rdrand)(uint64_t *out);
 
 /* What happens at CPL3: changes the registers, returns the vector that ends it. */
 extern uint64_t (*fake_user)(struct regs *r);

@@ -12,6 +12,7 @@ struct gate {
 static struct gate idt[32];
 struct expected expected;
 struct ghcb *ghcb;
+uint64_t nmis;
 uint64_t ghcb_gpa;
 static uint8_t ghcb_page[PAGE] __attribute__((aligned(4096)));
 static unsigned failures;
@@ -177,6 +178,10 @@ void finish(void)
 
 void guest_trap(struct trap_frame *f)
 {
+	if (f->vector == 2) {
+		__atomic_add_fetch(&nmis, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
 	if (!expected.armed) {
 		print("not ok a trap came that nobody expected: ");
 		print_hex(f->vector);

@@ -30,6 +30,7 @@ extern struct expected expected;
 
 extern struct ghcb *ghcb;	/* in the shared window, registered */
 extern uint64_t ghcb_gpa;
+extern uint64_t nmis;		/* how many came, on any vCPU */
 
 void guest_setup(void);
 void guest_traps(void);

@@ -30,6 +30,12 @@ void level1_main(void)
 		(void)msr_protocol(GHCB_MSR_AP_RESET_HOLD_REQ);
 }
 
+static void send_nmi(uint32_t apic_id)
+{
+	*(volatile uint32_t *)shared_at(0xfee00310ul) = apic_id << 24;
+	*(volatile uint32_t *)shared_at(0xfee00300ul) = 0x4400;
+}
+
 void guest_main(void)
 {
 	struct vmsa *v = (void *)vmsa_page;
@@ -43,6 +49,10 @@ void guest_main(void)
 	while (__atomic_load_n(&rounds, __ATOMIC_SEQ_CST) < 1000)
 		__builtin_ia32_pause();
 	check(true, "it runs");
+	send_nmi(1);
+	while (!__atomic_load_n(&nmis, __ATOMIC_SEQ_CST))
+		__builtin_ia32_pause();
+	check(true, "an NMI of the guest's own reaches it");
 	check(rmpadjust((uint64_t)v, 0, RMPADJUST_ATTR(1, 0)) == 3, "a VMSA that runs cannot be unmade");
 	check(pvalidate((uint64_t)v, 0, false) == 3, "nor can its validation be taken back");
 	check(!psc((uint64_t)v, PSC_SHARED), "nor can the host take it away");
@@ -55,5 +65,6 @@ void guest_main(void)
 	while (!__atomic_load_n(&seen, __ATOMIC_SEQ_CST))
 		__builtin_ia32_pause();
 	check(true, "it got 0x404");
+	check(__atomic_load_n(&nmis, __ATOMIC_SEQ_CST) == 1, "the host's own NMIs are not seen");
 	finish();
 }

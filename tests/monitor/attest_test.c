@@ -456,6 +456,38 @@ TEST(a_panic_wipes_what_the_core_knows)
 	EXPECT(m->root.b[0] == 0 && m->root.b[31] == 0 && m->msg.key.b[31] == 0);
 }
 
+/* What another CPU of the same machine does while this one runs a lane. */
+static struct mon *panicking;
+static void another_cpu_panics(uint32_t lane)
+{
+	(void)lane;
+	EXPECT_STOPS(MON_REASON_EXCEPTION, mon_panic(panicking, MON_REASON_EXCEPTION));
+}
+
+/* T-232: a host may let the other CPUs run on, to see them use zeros as keys. */
+TEST(after_a_panic_that_the_host_ignores_no_cpu_goes_on_with_wiped_keys)
+{
+	struct mon *m = fake_boot();
+	struct gpa vmsa, caa;
+	struct mon_regs r = { 0 };
+	struct vmpl_block b = { .magic = VMPL_MAGIC, .version = VMPL_VERSION };
+
+	session_cpu(m, 1);
+	session_fill(m, 2);
+	session_start(m);
+	panicking = m;
+	fake.in_lane = another_cpu_panics;
+	fake_guest_write(session_block(m, 1), &b, sizeof(b));
+	r = (struct mon_regs){ .rax = (uint64_t)CALL_PROTOCOL << 32 | VMPL_CALL, .rcx = session_block(m, 1), .rdx = ~0ull,
+			       .r8 = ~0ull };
+	EXPECT(mon_take(m, 1, &vmsa, &caa));
+	mon_call(m, 1, &r);
+	EXPECT(!m->have_root && m->msg.dead);
+	EXPECT_STOPS(MON_REASON_ENDED, mon_release(m, 1));
+	EXPECT_STOPS(MON_REASON_ENDED, (void)!mon_take(m, 0, &vmsa, &caa));
+	EXPECT_STOPS(MON_REASON_ENDED, (void)!mon_take(m, 0, &vmsa, &caa));
+}
+
 /* T-218 */
 TEST(the_manifest_says_what_the_running_service_says_of_itself)
 {

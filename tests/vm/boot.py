@@ -8,7 +8,7 @@ import threading
 
 import machine
 import session
-from kms import Conn, equal, expect, test, wait_for, Skip
+from kms import Conn, equal, expect, test, Skip
 from session import PLAIN, http, public
 
 RUN = str(machine.ROOT / "vm" / "run")
@@ -44,7 +44,7 @@ class Foreground:
             expect(found or self.process.poll() is None, lambda: f"vm/run ended: {self.text()[-3000:]}")
             return found
 
-        return wait_for(look, session.PATIENCE, lambda: f"{pattern} did not appear: {self.text()[-3000:]}")
+        session.eventually(look, session.PATIENCE, lambda: f"{pattern} did not appear: {self.text()[-3000:]}")
 
 
 @test("vm/run says isolation, measurement and address, serves the README's calls, and ^C powers off cleanly", "T-290")
@@ -106,7 +106,7 @@ def power_cut():
             threads = [threading.Thread(target=create, args=(i,), daemon=True) for i in range(4)]
             for t in threads:
                 t.start()
-            wait_for(lambda: len(acknowledged) >= 100 * (round_ + 1), session.PATIENCE, lambda: f"{len(acknowledged)} keys")
+            session.eventually(lambda: len(acknowledged) >= 100 * (round_ + 1), session.PATIENCE, lambda: f"{len(acknowledged)} keys")
             vm.kill()
             for t in threads:
                 t.join(60)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostile [RANDOM]: every call of every protocol with bad addresses, lengths and reserved bits in every register, by
+ * hostile [RANDOM|reset]: every call of every protocol with bad addresses, lengths and reserved bits in every register, by
  * the guest's kernel (/dev/probe), then RANDOM more, drawn with a fixed seed. VMPL0 has to take each call, and to
  * refuse it where it asks for anything that is not the guest's. Nothing here is a call that root may make: no page
  * that the kernel uses is given away.
+ *
+ * hostile reset: ends the service instead, as root may.
  *
  * Prints a line for each call that succeeded and should not have, was not taken, or changed a register it should
  * not; then `N calls, S succeeded, R refused, U unexpected`. Exit code 1 if something was unexpected.
@@ -36,8 +38,9 @@ enum may { REFUSE, MAY };
 static void complain(const char *what, const struct probe_call *in)
 {
 	unexpected++;
-	printf("unexpected: %s: rax=%" PRIx64 " rcx=%" PRIx64 " rdx=%" PRIx64 " r8=%" PRIx64 " r9=%" PRIx64 " -> %" PRIx64 "\n",
-	       what, in->rax, in->rcx, in->rdx, in->r8, in->r9, c.rax);
+	printf("unexpected: %s: rax=%" PRIx64 " rcx=%" PRIx64, what, in->rax, in->rcx);
+	printf(" rdx=%" PRIx64 " r8=%" PRIx64 " r9=%" PRIx64, in->rdx, in->r8, in->r9);
+	printf(" -> %" PRIx64 "\n", c.rax);
 }
 
 static void issue(struct probe_call in, enum may may)
@@ -72,6 +75,12 @@ static const uint64_t bad[] = {
 };
 #define BAD (sizeof(bad) / sizeof(bad[0]))
 
+/* A call with its address register only, or with the same in all. */
+static void with(uint64_t rax, uint64_t rcx, uint64_t others, enum may may)
+{
+	issue((struct probe_call){ .rax = rax, .rcx = rcx, .rdx = others, .r8 = others, .r9 = others }, may);
+}
+
 static uint64_t protocol(uint32_t proto, uint32_t call)
 {
 	return (uint64_t)proto << 32 | call;
@@ -79,7 +88,9 @@ static uint64_t protocol(uint32_t proto, uint32_t call)
 
 static void unknown_calls(void)
 {
-	static const uint32_t protocols[] = { 2, 3, 0x7fffffff, 0x80000000, 0xffffffff, CALL_PROTOCOL - 1, CALL_PROTOCOL ^ 0x80000000 };
+	static const uint32_t protocols[] = {
+		2, 3, 0x7fffffff, 0x80000000, 0xffffffff, CALL_PROTOCOL - 1, CALL_PROTOCOL ^ 0x80000000,
+	};
 
 	for (size_t i = 0; i < sizeof(protocols) / 4; i++)
 		for (uint32_t call = 0; call < 12; call++)
@@ -99,9 +110,8 @@ static void bad_addresses(void)
 
 	for (size_t i = 0; i < BAD; i++) {
 		for (size_t k = 0; k < 4; k++) {
-			issue((struct probe_call){ .rax = with_address[k], .rcx = bad[i] }, REFUSE);
-			issue((struct probe_call){ .rax = with_address[k], .rcx = bad[i], .rdx = bad[i], .r8 = bad[i], .r9 = bad[i] },
-			      REFUSE);
+			with(with_address[k], bad[i], 0, REFUSE);
+			with(with_address[k], bad[i], bad[i], REFUSE);
 		}
 		/* A good first page, and a bad calling area or APIC id. */
 		issue((struct probe_call){ .rax = SVSM_CREATE_VCPU, .rcx = own_page, .rdx = bad[i], .r8 = 0 }, REFUSE);
@@ -109,10 +119,10 @@ static void bad_addresses(void)
 		for (uint32_t call = 0; call < 2; call++)
 			issue((struct probe_call){ .rax = protocol(SVSM_PROTO_ATTEST, call), .rcx = bad[i] }, REFUSE);
 		for (uint32_t call = 0; call < VMPL_CALLS; call++)
-			issue((struct probe_call){ .rax = protocol(CALL_PROTOCOL, call), .rcx = bad[i], .rdx = ~0ull, .r8 = ~0ull }, REFUSE);
+			with(protocol(CALL_PROTOCOL, call), bad[i], ~0ull, REFUSE);
 		issue((struct probe_call){ .rax = SVSM_DEPOSIT_MEM, .rcx = bad[i] }, MAY);
 		issue((struct probe_call){ .rax = SVSM_WITHDRAW_MEM, .rcx = bad[i] }, MAY);
-		issue((struct probe_call){ .rax = SVSM_QUERY_PROTOCOL, .rcx = bad[i], .rdx = bad[i], .r8 = bad[i], .r9 = bad[i] }, MAY);
+		with(SVSM_QUERY_PROTOCOL, bad[i], bad[i], MAY);
 		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] & ~1ull }, REFUSE);
 		issue((struct probe_call){ .rax = SVSM_CONFIGURE_VTOM, .rcx = bad[i] | 1 }, MAY);	/* a question */
 	}
@@ -137,7 +147,8 @@ static void list(const struct svsm_pvalidate_list *head, const uint64_t *entries
 static void bad_lists(void)
 {
 	static const struct svsm_pvalidate_list heads[] = {
-		{ 511, 0, 0 }, { 0xffff, 0, 0 }, { 1, 2, 0 }, { 1, 0xffff, 0 }, { 0, 1, 0 }, { 1, 0, 1 }, { 1, 0, ~0u }, { 510, 511, 0 },
+		{ 511, 0, 0 }, { 0xffff, 0, 0 }, { 1, 2, 0 }, { 1, 0xffff, 0 },
+		{ 0, 1, 0 },   { 1, 0, 1 },	 { 1, 0, ~0u }, { 510, 511, 0 },
 	};
 	struct svsm_pvalidate_list one = { 1, 0, 0 };
 	uint64_t e;
@@ -219,6 +230,8 @@ static void bad_attest(void)
 
 	for (size_t i = 0; i < BAD; i++)
 		for (unsigned which = 0; which < 8; which++) {
+			/* The first page of memory is the guest's; and a nonce may lie anywhere. */
+			bool guests = which == 1 && bad[i] < 4096;
 			struct svsm_attest_buf *buf[] = { &r.report, &r.nonce, &r.manifest, &r.certs };
 
 			memset(&r, 0, sizeof(r));
@@ -229,13 +242,16 @@ static void bad_attest(void)
 				buf[which]->gpa = bad[i];
 			else
 				buf[which - 4]->zero = (uint32_t)bad[i] | 1;
+			/* Reserved fields may be ignored, and a report takes long: two are enough. */
+			if (which >= 4 && i > 1)
+				continue;
 			/* No certificates asked for is no mistake, whatever their address. */
 			for (uint32_t call = 0; call < 2; call++) {
 				if (which == 3)
 					r.certs.len = 4096;
 				in.rax = protocol(SVSM_PROTO_ATTEST, call);
 				memcpy(in.buffer, &r, sizeof(r));
-				issue(in, which < 4 ? REFUSE : MAY);	/* reserved fields may be ignored */
+				issue(in, which < 4 && !guests ? REFUSE : MAY);
 			}
 		}
 }
@@ -307,6 +323,21 @@ static void own_instructions(void)
 	}
 }
 
+/* What root may do: end the service under the server. */
+static int reset(void)
+{
+	struct vmpl_block b = { .magic = VMPL_MAGIC, .version = VMPL_VERSION };
+
+	do {
+		c = (struct probe_call){ .rax = protocol(CALL_PROTOCOL, VMPL_RESET), .rdx = ~0ull, .r8 = ~0ull,
+					 .flags = PROBE_RCX_BUFFER, .len = VMPL_BLOCK_LEN };
+		memcpy(c.buffer, &b, sizeof(b));
+		if (ioctl(probe, PROBE_IOC_CALL, &c) || c.rax)
+			return 1;
+	} while (c.rdx != VMPL_DONE);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct probe_page page = { .order = 2 };
@@ -317,6 +348,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	own_page = page.gpa;
+	if (argc > 1 && strcmp(argv[1], "reset") == 0)
+		return reset();
 	unknown_calls();
 	bad_addresses();
 	bad_lists();
@@ -324,7 +357,7 @@ int main(int argc, char **argv)
 	bad_attest();
 	own_instructions();
 	at_random(argc > 1 ? strtoull(argv[1], NULL, 10) : 0);
-	printf("%" PRIu64 " calls, %" PRIu64 " succeeded, %" PRIu64 " refused, %" PRIu64 " unexpected\n", calls, succeeded, refused,
-	       unexpected);
+	printf("%" PRIu64 " calls, %" PRIu64 " succeeded, %" PRIu64 " refused, %" PRIu64 " unexpected\n", calls, succeeded,
+	       refused, unexpected);
 	return unexpected ? 1 : 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite PID COUNT SECONDS [tail|answers]: rewrites the request pages of a running server while the core reads them, by the pages'
+ * rewrite PID COUNT SECONDS [answers]: rewrites the request pages of a running server while the core reads them, by the pages'
  * physical addresses: what root of the VM can do with no help from the proxy. At least COUNT times, and SECONDS long.
  *
  * Written are request bodies of the small slots and ring entries; not `tail`, which only decides how much there is to
  * do (a wrong one ends the service, and that is another test). Values: random, extreme lengths, a moment later the
  * old bytes again, so that the core sees one value here and another there if it looks twice.
  *
- * tail: makes the first lane's `tail` nonsense instead, once; answers: its `done`, in the answer page.
+ * answers: writes to the first answer page instead, once.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -54,15 +54,16 @@ static void take(int probe, uint64_t pa, bool is_control)
 /* The mapping of the request areas: /dev/svsm from its start, or the process isolation's memfd. Or of the answers. */
 static uint64_t areas_of(const char *pid, bool answers, uint64_t *len)
 {
-	char path[64], line[512];
-	uint64_t from, to, off = 0;
+	char path[64], line[512], rights[5];
+	uint64_t from, to;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, answers ? "%" SCNx64 "-%" SCNx64 " r--s %" SCNx64 : "%" SCNx64 "-%" SCNx64 " rw-s %" SCNx64, &from,
-			   &to, &off) != 3)
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, rights) != 3)
+			continue;
+		if (strcmp(rights, answers ? "r--s" : "rw-s") != 0)
 			continue;
 		if (!strstr(line, "/dev/svsm") && !strstr(line, "memfd:svsm-kms-"))
 			continue;

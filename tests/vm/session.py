@@ -26,13 +26,22 @@ from kms import Closed, fresh_dir  # noqa: E402, F401
 PLAIN = os.environ.get("SVSM_VM_PLAIN") == "1"
 IO = os.environ.get("SVSM_VM_IO", "fast")
 TEST = machine.VM / "test"
-PATIENCE = 120 * kms.SLOW
+PATIENCE = 180 * kms.SLOW
 OPEN = {"kms-site.xml": kms.xml({}), "kms-acls.xml": kms.xml(kms.OPEN_ACLS)}
 machines = []
 
 
 def fresh_path(name):
     return os.path.join(fresh_dir("vm"), name)
+
+
+def eventually(condition, seconds, what):
+    """Polls until the condition holds; what(): why it is a failure if it never does."""
+    end = time.monotonic() + seconds * kms.SLOW
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(what())
+        time.sleep(0.05)
 
 
 def public(path):

@@ -54,6 +54,12 @@ def rest():
           "a half-closed", "/metrics is"], 6)
 
 
+@test("forged or edited tokens, and access control lists that the owner did not sign, are refused in the VM", "T-02", "T-122")
+def forged():
+    hold(["tests/system/suite", "cookies of another secret", "a bad one beside a user name", "cookie expires after",
+          "edited access control lists", "recovery key that the owner named"], 5)
+
+
 @test("tampered stores are refused in the VM as anywhere", "T-298")
 def tampered():
     hold(["tests/tamper/suite", "a removed record is noticed", "two records swapped", "an old version of a record",

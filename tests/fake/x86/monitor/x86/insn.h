@@ -14,6 +14,9 @@ extern uint8_t fake_memory[];
 extern uint64_t fake_cr2, fake_cr3, fake_fs;
 uint64_t read_gs(void);
 
+bool insn_rdseed(uint64_t *out);
+bool insn_rdrand(uint64_t *out);
+
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {
 	if (msr == MSR_FS_BASE)
