@@ -168,7 +168,7 @@ def fault(what, how, address):
         equal(vm.wait(), 2 * 0x11 + 1, vm.last_words())
         reason = vm.stop_reason()
         expect(re.search(rf"\bvmpl=1\b.*\bgpa={address:x}\b", reason), reason)
-        expect(re.search(r"\bwhy=(vmpl-permission|unassigned|shared-view|host-memory|outside)", reason), reason)
+        expect(re.search(r"\bwhy=(vmpl-permission|unassigned|shared-view|no-memory)", reason), reason)
 
 
 for number, (what, how, address) in enumerate(FAULTS):
