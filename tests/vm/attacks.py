@@ -8,6 +8,7 @@ Each attack strikes once while the machine boots on a store that is known, or wh
 Denial of service is the host's right; whether it has it is not what is tested.
 """
 import re
+import subprocess
 
 import machine
 import measurement
@@ -18,16 +19,29 @@ from session import PLAIN, http
 STOPS, REFUSES, SERVES = "stops", "refuses", "serves"
 # QEMU's exit codes of a machine that was stopped: by the guest's own request, by an access fault, by a triple fault.
 STOPPED = (2 * 0x10 + 1, 2 * 0x11 + 1, 2 * 0x14 + 1)
-MONITOR_PAGE = "28100000"
+CODE = "MONITOR"     # stands for the address of a page of the monitor's that every call runs through
+
+
+def code_page():
+    """Guest-physical address of mon_call's page."""
+    elf = str(machine.VM / "monitor.elf")
+    symbols = subprocess.run(["nm", elf], check=True, stdout=subprocess.PIPE, text=True).stdout
+    at = int(re.search(r"^([0-9a-f]+) [tT] mon_call$", symbols, re.M).group(1), 16)
+    headers = subprocess.run(["readelf", "-lW", elf], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for virtual, physical, size in re.findall(r"LOAD +0x[0-9a-f]+ 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+)", headers):
+        if int(virtual, 16) <= at < int(virtual, 16) + int(size, 16):
+            return f"{(at - int(virtual, 16) + int(physical, 16)) & ~0xfff:x}"
+    raise AssertionError("mon_call is in no segment")
+
 
 # Option for the emulator, what may come of it, and what the attack is, in words.
 ATTACKS = (
-    (f"remap-page:3000@{MONITOR_PAGE}", {STOPS}, "puts other memory behind a page of the monitor"),
-    (f"replace-page:3000@{MONITOR_PAGE}", {STOPS}, "puts other memory, assigned to the guest, behind a page of the monitor"),
-    (f"swap-pages:3000@{MONITOR_PAGE}", {STOPS}, "swaps two pages of the monitor"),
-    ("swap-pages:3000", {STOPS}, "swaps two pages of the kernel"),
-    (f"psc-under-guest:3000@{MONITOR_PAGE}", {STOPS}, "makes a page of the monitor shared"),
-    (f"psc-flip:3000@{MONITOR_PAGE}", {STOPS}, "makes a page of the monitor shared and private again"),
+    (f"remap-page:1000@{CODE}", {STOPS}, "puts other memory behind a page of the monitor"),
+    (f"replace-page:1000@{CODE}", {STOPS}, "puts other memory, assigned to the guest, behind a page of the monitor"),
+    (f"swap-pages:1000@{CODE}", {STOPS}, "swaps two pages of the monitor"),
+    ("swap-pages:1000", {STOPS, SERVES}, "swaps two pages of the kernel's file"),
+    (f"psc-under-guest:1000@{CODE}", {STOPS}, "makes a page of the monitor shared"),
+    (f"psc-flip:1000@{CODE}", {STOPS}, "makes a page of the monitor shared and private again"),
     ("replay-request", {STOPS, REFUSES, SERVES}, "gives the secure processor an old request"),
     ("replay-message", {STOPS, REFUSES}, "gives the monitor an old answer of the secure processor"),
     ("corrupt-request", {STOPS, REFUSES, SERVES}, "changes a bit of a request to the secure processor"),
@@ -75,7 +89,7 @@ def strikes(option, may):
         raise Skip("there is no host to attack in plain mode")
     store = measurement.sealed_store()
     name = re.match(r"[a-z-]+", option).group(0)
-    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN, l0=(f"attack={option}",))
+    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN, l0=(f"attack={option.replace(CODE, code_page())}",))
     with session.discarding(vm):
         vm.start(wait=False)
         what, why = outcome(vm)
@@ -102,12 +116,12 @@ def while_serving():
     if PLAIN:
         raise Skip("there is no host to attack in plain mode")
     store = measurement.sealed_store()
-    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN, l0=(f"attack=psc-flip:60000@{MONITOR_PAGE}",))
+    vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN, l0=(f"attack=psc-flip:6000@{code_page()}",))
     with session.discarding(vm):
         vm.start(wait=False).wait_ready(session.PATIENCE)
         try:
             with Conn(vm.port, 30) as c:
-                for _ in range(20000):
+                for _ in range(8000):
                     r = c.request("GET", "/kms/v1/key/k/_versions?user.name=alice")
                     equal(r.json(), measurement.state["versions"], "a wrong answer")
                     if "L0: attack" in vm.serial():
