@@ -223,6 +223,7 @@ void monitor_main(uint64_t info_gpa)
 	service_file(&info.service);
 	start_others();
 	linux_load(&info);
+	mem_wipe(direct(LAUNCH_SECRETS), PAGE);	/* the guest has its copy, the core our key */
 	v = linux_vmsa(&info, &caa);
 	if (mon_boot_vcpu(&mon, 0, (struct gpa){ direct_gpa(v) }, caa) != RC_OK)
 		stop(MON_REASON_CPU, "the boot vCPU's guest context is refused");
