@@ -20,6 +20,7 @@ static const char *const names[ATTACK_COUNT] = {
 	[ATTACK_BUSY] = "busy",
 	[ATTACK_WRONG_CPUID] = "wrong-cpuid",
 	[ATTACK_WRONG_CPUID_PAGE] = "wrong-cpuid-page",
+	[ATTACK_WEAK_CPUID_PAGE] = "weak-cpuid-page",
 	[ATTACK_STALE_GHCB] = "stale-ghcb",
 	[ATTACK_WRONG_RESPONSE] = "wrong-response",
 	[ATTACK_BAD_MEMORY_MAP] = "bad-memory-map",

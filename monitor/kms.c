@@ -223,19 +223,28 @@ static uint32_t call_reset(struct mon *m, unsigned cpu, const struct vmpl_block 
 	return again(r, false);
 }
 
-/* Frames are given back from the last to the first; neighbours together, as they came. */
+/*
+ * Frames are given back from the last to the first; neighbours together, as they came, and cut where a 2 MiB page
+ * begins, so that it is one instruction's work. Of a request page the guest has all rights already.
+ */
 static bool close_piece(struct mon *m)
 {
 	struct mon_kms *s = &m->kms;
-	uint32_t budget = MON_STEP_PAGES, first, n;
+	uint32_t budget = MON_STEP_PAGES, half = total_frames(s) / 2, first, n;
 	bool ok = true;
 
 	MON_LOCK(k, m);
 	for (; s->have && budget; s->have -= n, budget -= n) {
 		first = s->frame[s->have - 1];
-		for (n = 1; n < budget && n < s->have && s->frame[s->have - 1 - n] == first - 1; n++)
+		for (n = 1; n < budget && n != s->have - half && n < s->have && s->frame[s->have - 1 - n] == first - 1; n++) {
+			if (n >= MON_HUGE_PAGES && first % MON_HUGE_PAGES == 0)
+				break;
 			first--;
-		ok = give_back(&k, first, n) && ok;
+		}
+		if (s->have > half)
+			ok = give_back(&k, first, n) && ok;
+		else
+			page_set(&k, first, n, PAGE_GUEST);
 	}
 	return ok;
 }

@@ -38,13 +38,14 @@ unsigned lane_sweep(struct lane *l)
 {
 	uint32_t tail = __atomic_load_n(&REQ_CTL(l)->tail, __ATOMIC_ACQUIRE), n = tail - l->done, i;
 
-	if (n > CALL_RING)	/* more than the ring holds: take one round, the rest is its own problem */
+	if (n > CALL_RING)	/* more than the ring holds: one round of it, and the rest is lost */
 		n = CALL_RING;
 	if (n == 0)
 		return 0;
 	svc_time(l->svc, REQ_CTL(l)->now_ms);
 	for (i = 0; i < n; i++)
 		answer_one(l);
+	l->done = tail;
 	if (l->control)
 		svc_evidence(l->svc, &RSP_CTL(l)->evidence);
 	__atomic_store_n(&RSP_CTL(l)->done, l->done, __ATOMIC_RELEASE);

@@ -109,11 +109,10 @@ void trap_kernel(struct regs *r)
 {
 	struct cpu *c = this_cpu();
 
-	if (c->ending)
+	if (c->ending || c->trapped == 2)
 		ghcb_terminate(MON_REASON_SET, MON_REASON_EXCEPTION);
-	if (c->trapped)
+	if (c->trapped++)
 		mon_panic(&mon, MON_REASON_EXCEPTION);
-	c->trapped = true;
 	console_break();
 	say_number("stopped: vector ", r->vector);
 	say_number("  error ", r->error);

@@ -36,21 +36,9 @@ const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub)
 	return NULL;
 }
 
-bool cpu_has_invlpgb(void)
-{
-	static int known;	/* 0: not looked yet, 1: no, 2: yes */
-	const struct snp_cpuid_entry *e;
-
-	if (!known) {
-		e = cpuid_find(CPUID_SIZES, 0);
-		known = e && e->ebx & CPUID_INVLPGB ? 2 : 1;
-	}
-	return known == 2;
-}
-
 static void check_launch(uint64_t info_gpa)
 {
-	const struct snp_cpuid_entry *sev;
+	const struct snp_cpuid_entry *sev, *sizes;
 
 	if (info_gpa != LAUNCH_INFO)
 		stop(MON_REASON_LAUNCH, "launch information is not where it must be");
@@ -60,6 +48,10 @@ static void check_launch(uint64_t info_gpa)
 	sev = cpuid_find(CPUID_SEV, 0);
 	if (!sev || (sev->ebx & 63) != MON_C_BIT)
 		stop(MON_REASON_LAUNCH, "the C-bit is not where the image expects it");
+	/* A host can hide it in the page that the secure processor checks; then we do not run without, but not at all. */
+	sizes = cpuid_find(CPUID_SIZES, 0);
+	if (!sizes || !(sizes->ebx & CPUID_INVLPGB))
+		stop(MON_REASON_CPU, "no INVLPGB: other vCPUs would keep rights that were taken away");
 }
 
 static void check_host(void)
@@ -223,6 +215,7 @@ void monitor_main(uint64_t info_gpa)
 	service_file(&info.service);
 	start_others();
 	linux_load(&info);
+	mem_wipe(direct(LAUNCH_SECRETS), PAGE);	/* the guest has its copy, the core our key */
 	v = linux_vmsa(&info, &caa);
 	if (mon_boot_vcpu(&mon, 0, (struct gpa){ direct_gpa(v) }, caa) != RC_OK)
 		stop(MON_REASON_CPU, "the boot vCPU's guest context is refused");

@@ -41,13 +41,9 @@ void plat_write(struct gpa at, const void *from, size_t len)
 
 void plat_flush(void)
 {
+	/* A translation that another CPU cached while the guest still had the right is as good as the right. */
 	write_cr3(memory_root());
-	/*
-	 * An entry that another CPU cached while the guest still had the right is as good as the right. Whoever has no
-	 * INVLPGB has no multi-VMPL host either, as far as is known; then the RMP is trusted to be asked anew.
-	 */
-	if (cpu_has_invlpgb())
-		flush_all_cpus();
+	flush_all_cpus();
 }
 
 enum rc plat_page_state(struct gpa first, uint64_t pages, bool to_private)

@@ -103,6 +103,5 @@ enum rc random_fill(void *to, size_t len);
 uint64_t clock_ns(void);
 
 const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub);
-bool cpu_has_invlpgb(void);
 
 #endif

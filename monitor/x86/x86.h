@@ -48,7 +48,7 @@ struct cpu {
 	uint64_t fault_rsp;
 	uint32_t id;		/* the APIC id too */
 	bool started;
-	bool trapped;		/* has been in trap_kernel() */
+	uint8_t trapped;	/* how often it came to trap_kernel() */
 	bool ending;		/* has been in plat_terminate() */
 	struct process *inside;	/* whose threads this vCPU runs now */
 	struct ghcb *ghcb;	/* its page in the shared view */

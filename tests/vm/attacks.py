@@ -50,6 +50,7 @@ ATTACKS = (
     ("busy", {SERVES}, "says that the secure processor is busy"),
     ("wrong-cpuid", {STOPS, SERVES}, "lies when it is asked for CPUID"),
     ("wrong-cpuid-page", {STOPS}, "lies in the CPUID page"),
+    ("weak-cpuid-page", {STOPS}, "hides the instruction that flushes other processors' translations"),
     ("stale-ghcb:50", {STOPS, SERVES}, "leaves a request in the GHCB unanswered"),
     ("wrong-response:5", {STOPS}, "answers an MSR request with another code"),
     ("bad-memory-map", {STOPS}, "names memory twice"),
