@@ -46,7 +46,7 @@ ATTACKS = (
     ("replay-message", {STOPS, REFUSES}, "gives the monitor an old answer of the secure processor"),
     ("corrupt-request", {STOPS, REFUSES, SERVES}, "changes a bit of a request to the secure processor"),
     ("corrupt-message", {STOPS, REFUSES}, "changes a bit of the secure processor's answer"),
-    ("drop-message", {STOPS, REFUSES}, "claims that the secure processor had answered"),
+    ("drop-message", {STOPS, REFUSES, SERVES}, "claims that the secure processor had answered"),
     ("busy", {SERVES}, "says that the secure processor is busy"),
     ("wrong-cpuid", {STOPS, SERVES}, "lies when it is asked for CPUID"),
     ("wrong-cpuid-page", {STOPS}, "lies in the CPUID page"),
@@ -57,7 +57,7 @@ ATTACKS = (
     ("bad-vp-count", {STOPS, SERVES}, "names more processors than there can be"),
     ("drop-run-vmpl:20", {STOPS, SERVES}, "claims that a call to VMPL0 is done"),
     ("repeat-run-vmpl:20", {STOPS, SERVES}, "enters VMPL0 again instead of the guest"),
-    ("foreign-vmsa:20", {STOPS}, "enters a page of its choice as a processor's state"),
+    ("foreign-vmsa:20", {STOPS, SERVES}, "enters a page of its choice as a processor's state"),
 )
 
 

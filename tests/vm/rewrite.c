@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite PID COUNT SECONDS [answers|where]: rewrites the request pages of a running server while the core reads them, by the pages'
- * physical addresses: what root of the VM can do with no help from the proxy. At least COUNT times, and SECONDS long.
+ * rewrite PID COUNT SECONDS [answers|where]: rewrites the request pages of a running server while the core reads
+ * them, by the pages' physical addresses: what root of the VM can do with no help from the proxy. At least COUNT
+ * times, and SECONDS long.
  *
  * Written are request bodies of the small slots and ring entries; not `tail`, which only decides how much there is to
- * do (a wrong one ends the service, and that is another test). Values: random, extreme lengths, a moment later the
+ * do (a wrong one keeps the core busy with old entries for long). Values: random, extreme lengths, a moment later the
  * old bytes again, so that the core sees one value here and another there if it looks twice.
  *
  * answers: writes to the first answer page instead, once. where: only says which pages these are.
