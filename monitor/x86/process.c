@@ -250,6 +250,8 @@ int64_t process_protect(struct process *p, uint64_t va, uint64_t len, bool mappe
 			e = entry_of(p, at, false);
 			if (!e || !(*e & PTE_OWN) || !(*e & PTE_NX))
 				return -ENOMEM;
+			if ((writable && !(*e & PTE_W)) || (mapped && !(*e & PTE_P)))
+				return -EACCES;
 		}
 	}
 	return pages_set(p, va, va + len, rights_of(mapped, writable, false)) ? 0 : -ENOMEM;
