@@ -27,7 +27,7 @@ enum attack {
 	/* Answers. */
 	ATTACK_WRONG_CPUID,		/* CPUID through the GHCB lies */
 	ATTACK_WRONG_CPUID_PAGE,	/* the CPUID page at launch does */
-	ATTACK_WEAK_CPUID_PAGE,		/* it hides INVLPGB, as the firmware would let it */
+	ATTACK_WEAK_CPUID_PAGE,		/* it hides INVLPGB (:2: AES), as the firmware would let it */
 	ATTACK_STALE_GHCB,		/* a request in the GHCB page is left as it is */
 	ATTACK_WRONG_RESPONSE,		/* an MSR request gets another code */
 	ATTACK_BAD_MEMORY_MAP,		/* the memory map has two ranges that overlap */

@@ -81,7 +81,7 @@ void cpuid_page_fill(struct snp_cpuid_page *page)
 		{ 0x8000001a, 0 }, { 0x8000001d, 0 }, { 0x8000001d, 1 }, { 0x8000001d, 2 }, { 0x8000001d, 3 },
 		{ 0x8000001e, 0 }, { MAX_EXT, 0 },
 	};
-	bool weak = attack_now(ATTACK_WEAK_CPUID_PAGE);
+	bool no_flush = attack_now(ATTACK_WEAK_CPUID_PAGE), no_aes = attack_now(ATTACK_WEAK_CPUID_PAGE);
 	uint32_t i;
 
 	memset(page, 0, sizeof(*page));
@@ -89,8 +89,10 @@ void cpuid_page_fill(struct snp_cpuid_page *page)
 	for (i = 0; i < ARRAY_LEN(leaves); i++) {
 		struct cpuid_regs r = guest_cpuid(leaves[i][0], leaves[i][1]);
 
-		if (weak && leaves[i][0] == 0x80000008)
+		if (no_flush && leaves[i][0] == 0x80000008)
 			r.b &= ~(1u << 3);
+		if (no_aes && leaves[i][0] == 1)
+			r.c &= ~(1u << 25);
 		page->e[i] = (struct snp_cpuid_entry){ .eax_in = leaves[i][0], .ecx_in = leaves[i][1], .eax = r.a,
 						       .ebx = r.b, .ecx = r.c, .edx = r.d };
 	}

@@ -22,8 +22,6 @@ extern char ap_entry[];
 
 #define CPUID_SEV 0x8000001fu
 #define CPUID_EMULATOR 0x40000100u
-#define CPUID_SIZES 0x80000008u
-#define CPUID_INVLPGB (1u << 3)	/* in EBX */
 
 const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub)
 {
@@ -36,9 +34,32 @@ const struct snp_cpuid_entry *cpuid_find(uint32_t function, uint32_t sub)
 	return NULL;
 }
 
+/*
+ * What a host can hide in the page that the secure processor checks, and what would be lost: then we do not run
+ * without, but not at all.
+ */
+static void check_cpu(void)
+{
+	static const struct {
+		uint32_t function, ebx, ecx;
+		const char *lost;
+	} needed[] = {
+		{ 0x80000008, 1u << 3, 0, "no INVLPGB: other vCPUs would keep rights that were taken away" },
+		{ 1, 0, 1u << 25 | 1u << 9 | 1u << 1, "no AES, SSSE3 or PCLMULQDQ: tables in their place betray keys by timing" },
+	};
+	const struct snp_cpuid_entry *e;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_LEN(needed); i++) {
+		e = cpuid_find(needed[i].function, 0);
+		if (!e || (e->ebx & needed[i].ebx) != needed[i].ebx || (e->ecx & needed[i].ecx) != needed[i].ecx)
+			stop(MON_REASON_CPU, needed[i].lost);
+	}
+}
+
 static void check_launch(uint64_t info_gpa)
 {
-	const struct snp_cpuid_entry *sev, *sizes;
+	const struct snp_cpuid_entry *sev;
 
 	if (info_gpa != LAUNCH_INFO)
 		stop(MON_REASON_LAUNCH, "launch information is not where it must be");
@@ -48,10 +69,7 @@ static void check_launch(uint64_t info_gpa)
 	sev = cpuid_find(CPUID_SEV, 0);
 	if (!sev || (sev->ebx & 63) != MON_C_BIT)
 		stop(MON_REASON_LAUNCH, "the C-bit is not where the image expects it");
-	/* A host can hide it in the page that the secure processor checks; then we do not run without, but not at all. */
-	sizes = cpuid_find(CPUID_SIZES, 0);
-	if (!sizes || !(sizes->ebx & CPUID_INVLPGB))
-		stop(MON_REASON_CPU, "no INVLPGB: other vCPUs would keep rights that were taken away");
+	check_cpu();
 }
 
 static void check_host(void)

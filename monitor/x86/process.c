@@ -250,6 +250,8 @@ int64_t process_protect(struct process *p, uint64_t va, uint64_t len, bool mappe
 			e = entry_of(p, at, false);
 			if (!e || !(*e & PTE_OWN) || !(*e & PTE_NX))
 				return -ENOMEM;
+			if ((writable && !(*e & PTE_W)) || (mapped && !(*e & PTE_P)))
+				return -EACCES;
 		}
 	}
 	return pages_set(p, va, va + len, rights_of(mapped, writable, false)) ? 0 : -ENOMEM;
@@ -432,15 +434,8 @@ static enum rc make_stack(struct process *p, const Elf64_Ehdr *h, uint64_t heade
 	return RC_OK;
 }
 
-static void thread_fpu(struct thread *t)
-{
-	static const uint16_t fcw = 0x37f;
-	static const uint32_t mxcsr = 0x1f80;
-
-	memset(t->fpu, 0, sizeof(t->fpu));
-	memcpy(t->fpu, &fcw, sizeof(fcw));
-	memcpy(t->fpu + 24, &mxcsr, sizeof(mxcsr));
-}
+/* As FNINIT leaves it, and MXCSR's default. */
+static const uint8_t fpu_clean[512] __attribute__((aligned(16))) = { 0x7f, 0x03, [24] = 0x80, 0x1f };
 
 enum rc process_load(struct process *p, struct slice file)
 {
@@ -466,7 +461,7 @@ enum rc process_load(struct process *p, struct slice file)
 	if (rc != RC_OK)
 		return rc;
 	p->brk_first = p->brk = p->brk_mapped = next + PAGE;
-	thread_fpu(&p->thread[0]);
+	memcpy(p->thread[0].fpu, fpu_clean, sizeof(fpu_clean));
 	p->thread[0].tid = 1;
 	p->threads = 1;
 	return make_stack(p, &e.h, headers);
@@ -534,7 +529,7 @@ enum ran process_run(struct process *p, struct thread *t)
 	__asm__ volatile("fxrstor %0" : : "m"(t->fpu));
 	while (ran == RAN_ON && !__atomic_load_n(&p->dead, __ATOMIC_SEQ_CST))
 		ran = trap_do(p, t, user_run(&t->regs));
-	__asm__ volatile("fxsave %0" : "=m"(t->fpu));
+	__asm__ volatile("fxsave %0; fxrstor %1" : "=m"(t->fpu) : "m"(fpu_clean));	/* round keys stay in no register */
 	write_cr3(memory_root());
 	if (ran == RAN_ON)
 		ran = RAN_DEAD;

@@ -381,7 +381,7 @@ static const struct {
 	bool locked;	/* changes memory or threads */
 	int64_t (*call)(struct call *c);
 } calls[] = {
-	{ 0, false, call_read },
+	{ 0, true, call_read },			/* one boot message, however many read it at once */
 	{ 1, false, call_write },
 	{ 3, false, call_nothing },		/* close */
 	{ 5, false, call_fstat },

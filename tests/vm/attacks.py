@@ -51,6 +51,7 @@ ATTACKS = (
     ("wrong-cpuid", {STOPS, SERVES}, "lies when it is asked for CPUID"),
     ("wrong-cpuid-page", {STOPS}, "lies in the CPUID page"),
     ("weak-cpuid-page", {STOPS}, "hides the instruction that flushes other processors' translations"),
+    ("weak-cpuid-page:2", {STOPS}, "hides the AES instructions, in whose place there would be tables"),
     ("stale-ghcb:50", {STOPS, SERVES}, "leaves a request in the GHCB unanswered"),
     ("wrong-response:5", {STOPS}, "answers an MSR request with another code"),
     ("bad-memory-map", {STOPS}, "names memory twice"),

@@ -481,6 +481,44 @@ TEST(at_the_end_no_memory_is_wiped_under_a_thread_that_runs_on_another_vcpu)
 	give_back();
 }
 
+static uint64_t leaves_a_key_in_xmm7(struct regs *r)
+{
+	static const uint8_t key[16] = "a round key";
+
+	__asm__ volatile("movdqu %0, %%xmm7" : : "m"(key) : "xmm7");
+	r->rax = 24;	/* sched_yield */
+	return VECTOR_SYSCALL;
+}
+
+TEST(what_a_program_has_in_its_vector_registers_stays_in_its_thread)
+{
+	uint8_t now[16];
+
+	loaded();
+	fake_user = leaves_a_key_in_xmm7;
+	EXPECT(process_run(&p, &threads[0]) == RAN_YIELD);
+	__asm__ volatile("movdqu %%xmm7, %0" : "=m"(now));
+	EXPECT(now[0] == 0 && now[10] == 0);
+	EXPECT_MEM(threads[0].fpu + 160 + 16 * 7, "a round key", 12);
+	give_back();
+}
+
+TEST(of_the_programs_own_pages_rights_are_only_taken_away)
+{
+	uint64_t data = FAKE_DATA & ~(PAGE - 1);
+	uint8_t b = 1;
+
+	loaded();
+	EXPECT_INT(process_protect(&p, FAKE_TEXT + 0x1000, PAGE, true, true), -EACCES);	/* constants */
+	EXPECT(!user_write(&p, FAKE_TEXT + 0x1000, &b, 1));
+	EXPECT_INT(process_protect(&p, FAKE_TEXT, PAGE, true, false), -ENOMEM);	/* code stays code */
+	EXPECT_INT(process_protect(&p, data, PAGE, true, false), 0);	/* what the loader has relocated */
+	EXPECT(!user_write(&p, FAKE_DATA, &b, 1));
+	EXPECT_INT(process_protect(&p, data, PAGE, true, true), -EACCES);
+	EXPECT(!user_write(&p, FAKE_DATA, &b, 1));
+	give_back();
+}
+
 TEST(a_thread_that_has_ended_neither_runs_nor_lends_its_place)
 {
 	uint64_t a[8] = { 0x3d0f00, 0, FAKE_DATA + 512, FAKE_DATA + 520, 0, USER_MMAP, 0x8000, FAKE_DATA };
