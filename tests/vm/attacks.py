@@ -46,7 +46,7 @@ ATTACKS = (
     ("replay-message", {STOPS, REFUSES}, "gives the monitor an old answer of the secure processor"),
     ("corrupt-request", {STOPS, REFUSES, SERVES}, "changes a bit of a request to the secure processor"),
     ("corrupt-message", {STOPS, REFUSES}, "changes a bit of the secure processor's answer"),
-    ("drop-message", {STOPS, REFUSES}, "claims that the secure processor had answered"),
+    ("drop-message", {STOPS, REFUSES, SERVES}, "claims that the secure processor had answered"),
     ("busy", {SERVES}, "says that the secure processor is busy"),
     ("wrong-cpuid", {STOPS, SERVES}, "lies when it is asked for CPUID"),
     ("wrong-cpuid-page", {STOPS}, "lies in the CPUID page"),
@@ -58,14 +58,19 @@ ATTACKS = (
     ("bad-vp-count", {STOPS, SERVES}, "names more processors than there can be"),
     ("drop-run-vmpl:20", {STOPS, SERVES}, "claims that a call to VMPL0 is done"),
     ("repeat-run-vmpl:20", {STOPS, SERVES}, "enters VMPL0 again instead of the guest"),
-    ("foreign-vmsa:20", {STOPS}, "enters a page of its choice as a processor's state"),
+    ("foreign-vmsa:20", {STOPS, SERVES}, "enters a page of its choice as a processor's state"),
 )
+
+
+def gave_up(vm):
+    """The monitor has noticed and wiped; that it also ends the machine needs pages the host may have taken."""
+    return re.search(r"^monitor: stopped: .*", vm.serial(), re.M)
 
 
 def outcome(vm):
     """Waits for one of the three; a machine that does nothing at all any more counts as stopped, and is ended."""
     def look():
-        if not vm.running():
+        if not vm.running() or gave_up(vm):
             return True
         return machine.READY.search(vm.console())
 
@@ -75,6 +80,9 @@ def outcome(vm):
         if vm.running():
             vm.kill()
             return STOPS, "does not go on"
+    if gave_up(vm):
+        vm.kill()
+        return STOPS, gave_up(vm).group(0)
     if vm.running():
         return SERVES, ""
     code = vm.process.returncode
@@ -131,7 +139,8 @@ def while_serving():
         except (OSError, Closed):
             pass
         expect("L0: attack: psc-flip" in vm.serial(), vm.last_words())
-        expect(not vm.running() or vm.wait(30) in STOPPED, vm.ending())
+        session.eventually(lambda: not vm.running() or gave_up(vm), 30, vm.last_words)
+        expect(vm.running() or vm.wait() in STOPPED, vm.ending())
     # An honest host, the same store: complete.
     vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN)
     with session.discarding(vm):

@@ -9,6 +9,7 @@ import base64
 import os
 import random
 import re
+import struct
 import subprocess
 
 import machine
@@ -119,6 +120,9 @@ def compare_outside():
         use_all(vm)
         ranges = re.findall(r"^ *([0-9a-f]+)-([0-9a-f]+) : Kernel (?:code|rodata)$", vm.guest.sh("cat /proc/iomem"), re.M)
         equal(len(ranges), 2, "the kernel's constant parts")
+        requests = vm.guest.sh("/test/rewrite $(pidof svsm-kms) 0 0 where")
+        requests = {int(a, 16) for a in re.findall(r"^page ([0-9a-f]+)$", requests, re.M)}
+        expect(requests, "no request pages")
         dump = session.fresh_path("memory")
         vm.monitor("stop")
         vm.qmp("pmemsave", 120, val=0, size=1024 << 20, filename=dump)
@@ -147,10 +151,28 @@ def compare_outside():
             equal(done.returncode, 0, done.stdout)
             values, found = map(int, re.search(r"(\d+) values, (\d+) found", done.stdout).groups())
             expect(values > KEYS, done.stdout)
-            equal(found, 0, done.stdout)
+            hits = re.findall(r"^value ([0-9a-f]+) at (0x[0-9a-f]+), in VMPL0 at (0x[0-9a-f]+)$", done.stdout, re.M)
+            equal(len(hits), min(found, 50), done.stdout)
+            # Two things may be on both sides: what the guest has written into a request page, where the core cannot write, and
+            # the CPU's features as libcrypto notes them, here as there.
+            features = cpu_features(dump)
+            equal([h for h in hits if int(h[1], 16) & ~0xFFF not in requests and not h[0].startswith(features)], [], done.stdout)
+            expect(found <= 50, done.stdout)
         finally:
             os.unlink(dump)
         equal(vm.stop(), 0, vm.last_words())
+
+
+def cpu_features(dump):
+    """The first two words of libcrypto's capability vector, from the CPUID page: leaf 1's EDX with bit 10 set, and ECX."""
+    with open(dump, "rb") as f:
+        f.seek(0x28002000)
+        page = f.read(4096)
+    for at in range(16, 4096 - 48, 48):
+        leaf, _, _, _, _, _, _, _, ecx, edx = struct.unpack_from("<10I", page, at)
+        if leaf == 1:
+            return struct.pack("<II", edx | 1 << 10, ecx).hex()
+    raise AssertionError("the CPUID page has no leaf 1")
 
 
 # Each of these ends the machine, as the access fault would stay for ever on hardware: one boot for each.

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite PID COUNT SECONDS [answers]: rewrites the request pages of a running server while the core reads them, by the pages'
- * physical addresses: what root of the VM can do with no help from the proxy. At least COUNT times, and SECONDS long.
+ * rewrite PID COUNT SECONDS [answers|where]: rewrites the request pages of a running server while the core reads
+ * them, by the pages' physical addresses: what root of the VM can do with no help from the proxy. At least COUNT
+ * times, and SECONDS long.
  *
  * Written are request bodies of the small slots and ring entries; not `tail`, which only decides how much there is to
- * do (a wrong one ends the service, and that is another test). Values: random, extreme lengths, a moment later the
+ * do (a wrong one keeps the core busy with old entries for long). Values: random, extreme lengths, a moment later the
  * old bytes again, so that the core sees one value here and another there if it looks twice.
  *
- * answers: writes to the first answer page instead, once.
+ * answers: writes to the first answer page instead, once. where: only says which pages these are.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,6 +30,7 @@
 static volatile uint64_t *page[LANES * (SLOTS + 1)];
 static bool control[LANES * (SLOTS + 1)];
 static unsigned pages;
+static bool only_say;
 
 /* The physical address behind an address of the process; 0 where there is none yet. */
 static uint64_t physical(int probe, const char *pid, uint64_t va)
@@ -44,6 +46,10 @@ static void take(int probe, uint64_t pa, bool is_control)
 
 	if (!pa || pages == sizeof(page) / sizeof(page[0]))
 		return;
+	if (only_say) {
+		printf("page %" PRIx64 "\n", pa);
+		return;
+	}
 	at = mmap(NULL, CALL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, probe, (off_t)pa);
 	if (at == MAP_FAILED)
 		return;
@@ -106,6 +112,7 @@ int main(int argc, char **argv)
 	if (argc < 4 || probe < 0)
 		return 2;
 	base = areas_of(argv[1], argc > 4 && strcmp(argv[4], "answers") == 0, &len);
+	only_say = argc > 4 && strcmp(argv[4], "where") == 0;
 	if (!base) {
 		fprintf(stderr, "rewrite: no request pages\n");
 		return 2;
@@ -115,6 +122,8 @@ int main(int argc, char **argv)
 		for (unsigned slot = 0; slot < SLOTS; slot++)
 			take(probe, physical(probe, argv[1], base + lane * CALL_AREA_LEN + call_slot_off(slot)), false);
 	}
+	if (only_say)
+		return 0;
 	if (!pages) {
 		fprintf(stderr, "rewrite: no page is there\n");
 		return 2;
