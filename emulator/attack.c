@@ -12,6 +12,7 @@ static const char *const names[ATTACK_COUNT] = {
 	[ATTACK_SWAP_PAGES] = "swap-pages",
 	[ATTACK_PSC_UNDER_GUEST] = "psc-under-guest",
 	[ATTACK_PSC_FLIP] = "psc-flip",
+	[ATTACK_IGNORE_END] = "ignore-end",
 	[ATTACK_REPLAY_REQUEST] = "replay-request",
 	[ATTACK_REPLAY_MESSAGE] = "replay-message",
 	[ATTACK_CORRUPT_REQUEST] = "corrupt-request",
@@ -89,6 +90,19 @@ bool attack_now(enum attack a)
 	return true;
 }
 
+bool attack_ignores_end(const struct vcpu *v)
+{
+	static const struct vcpu *left;
+
+	if (chosen != ATTACK_IGNORE_END || opportunities || v->vmpl)
+		return false;
+	if (!left) {
+		l0_print("L0: attack: CPU %u wants to terminate, and is left there\n", v->index);
+		left = v;
+	}
+	return left == v;
+}
+
 /* The host's own choice of machine pages for the guest's; everything else is where it says. */
 static struct {
 	uint64_t gfn, pfn;
@@ -121,6 +135,7 @@ void attack_page(const struct vcpu *v)
 	case ATTACK_SWAP_PAGES:
 	case ATTACK_PSC_UNDER_GUEST:
 	case ATTACK_PSC_FLIP:
+	case ATTACK_IGNORE_END:
 		break;
 	default:
 		return;
@@ -135,7 +150,7 @@ void attack_page(const struct vcpu *v)
 		move(gfn, gfn + 1);
 		move(gfn + 1, gfn);
 	}
-	if (chosen == ATTACK_PSC_UNDER_GUEST || chosen == ATTACK_PSC_FLIP) {
+	if (chosen == ATTACK_PSC_UNDER_GUEST || chosen == ATTACK_PSC_FLIP || chosen == ATTACK_IGNORE_END) {
 		bool done = page_state_change(v, victim, false, false) &&
 			    (chosen == ATTACK_PSC_UNDER_GUEST || page_state_change(v, victim, false, true));
 

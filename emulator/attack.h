@@ -17,6 +17,7 @@ enum attack {
 	ATTACK_SWAP_PAGES,		/* that page and the next change places */
 	ATTACK_PSC_UNDER_GUEST,		/* it becomes shared */
 	ATTACK_PSC_FLIP,		/* it becomes shared and private again */
+	ATTACK_IGNORE_END,		/* the same, and who stops over it is left there while the others go on */
 	/* Messages to the secure processor. */
 	ATTACK_REPLAY_REQUEST,		/* the firmware gets the previous request */
 	ATTACK_REPLAY_MESSAGE,		/* the guest gets the previous response */
@@ -45,6 +46,8 @@ void attack_init(void);
 MUST_CHECK bool attack_now(enum attack a);
 /* The attacked page. */
 uint64_t attack_gpa(void);
+/* Is a request to terminate by VMPL0 on this CPU to be passed over? Lock held. */
+MUST_CHECK bool attack_ignores_end(const struct vcpu *v);
 /* Every VMGEXIT: the attacks on a page. */
 void attack_page(const struct vcpu *v);
 

@@ -560,6 +560,10 @@ static uint64_t msr_features(struct vcpu *v, uint64_t req)
 
 static uint64_t msr_terminate(struct vcpu *v, uint64_t req)
 {
+	if (attack_ignores_end(v)) {
+		hold(v);
+		return req;
+	}
 	terminated(v, req >> 12 & 0xf, req >> 16 & 0xff);
 }
 

@@ -9,6 +9,7 @@ Denial of service is the host's right; whether it has it is not what is tested.
 """
 import re
 import subprocess
+import threading
 
 import machine
 import measurement
@@ -22,16 +23,20 @@ STOPPED = (2 * 0x10 + 1, 2 * 0x11 + 1, 2 * 0x14 + 1)
 CODE = "MONITOR"     # stands for the address of a page of the monitor's that every call runs through
 
 
-def code_page():
-    """Guest-physical address of mon_call's page."""
+def page_of(symbol, before=0):
+    """Guest-physical address of the page in which a symbol of the monitor's is, or so many bytes before it."""
     elf = str(machine.VM / "monitor.elf")
     symbols = subprocess.run(["nm", elf], check=True, stdout=subprocess.PIPE, text=True).stdout
-    at = int(re.search(r"^([0-9a-f]+) [tT] mon_call$", symbols, re.M).group(1), 16)
+    at = int(re.search(rf"^([0-9a-f]+) \w {symbol}$", symbols, re.M).group(1), 16) - before
     headers = subprocess.run(["readelf", "-lW", elf], check=True, stdout=subprocess.PIPE, text=True).stdout
-    for virtual, physical, size in re.findall(r"LOAD +0x[0-9a-f]+ 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+)", headers):
+    for virtual, physical, size in re.findall(r"LOAD +0x\w+ 0x(\w+) 0x(\w+) 0x\w+ 0x(\w+)", headers):
         if int(virtual, 16) <= at < int(virtual, 16) + int(size, 16):
             return f"{(at - int(virtual, 16) + int(physical, 16)) & ~0xfff:x}"
-    raise AssertionError("mon_call is in no segment")
+    raise AssertionError(f"{symbol} is in no segment")
+
+
+def code_page():
+    return page_of("mon_call")
 
 
 # Option for the emulator, what may come of it, and what the attack is, in words.
@@ -147,3 +152,31 @@ def while_serving():
         vm.start(wait=False).wait_ready(session.PATIENCE)
         equal(http(vm.port, "GET", "/key/k/_versions").json(), measurement.state["versions"])
         equal(vm.stop(), 0, vm.last_words())
+
+
+@test("a host that lets processors run on after one has stopped finds that none of them answers again", "T-232")
+def one_has_stopped():
+    if PLAIN:
+        raise Skip("there is no host to attack in plain mode")
+    # The boot processor's stack goes away: nobody else notices that by himself.
+    attack = f"attack=ignore-end:6000@{page_of('boot_stack_end', 8)}"
+    vm = session.TestVm(idle=False, conf_files=session.OPEN, cpus=4, l0=(attack,))
+
+    def ask():
+        try:
+            with Conn(vm.port, 10) as c:
+                for _ in range(8000):
+                    equal(c.request("GET", "/kms/v1/keys/names?user.name=alice").status, 200)
+        except (OSError, Closed):
+            pass
+
+    with session.discarding(vm):
+        vm.start(wait=False).wait_ready(session.PATIENCE)
+        callers = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+        for c in callers:
+            c.start()
+        session.eventually(lambda: not vm.running(), 90, vm.last_words)
+        expect("is left there" in vm.serial(), vm.last_words())
+        expect("monitor: stopped: a page was taken away" in vm.serial(), vm.last_words())
+        expect(re.search(r"^monitor: ends: reason 0xc\b", vm.serial(), re.M), vm.last_words())
+        equal(vm.wait(), STOPPED[0], vm.ending())
