@@ -147,20 +147,40 @@ def exits(counts):
     return sum(v for k, v in counts.items() if k.startswith(EXITS))
 
 
-def one_run(vm, server, connections, seconds, counting):
-    """counting: what two readings of the counters cost by themselves; None: they are not read."""
-    before, said = counting and counters(vm, server.running.pid), server.metrics()
+CROSSINGS, CALLS = "svsm_kms_crossings_total", "svsm_kms_core_calls_total"
+
+
+def in_turn(server, connections, seconds):
+    """Load by wrk, for comparing."""
+    said = server.metrics()
     run = load.run(server, "decrypt", connections, seconds)
-    after, says = server.metrics(), counting and counters(vm, server.running.pid)
-    names = ("svsm_kms_crossings_total", "svsm_kms_core_calls_total")
-    crossed, calls = (after[n] - said[n] for n in names)
-    run["crossings"] = crossed / calls if calls else 0
-    if counting:
-        both = change(counting, change(before, says))
-        run["driver_crossings"] = both["driver"] / run["requests"]
-        run["exits"] = exits(both) / run["requests"]
-        run["exits_by"] = {k: v / run["requests"] for k, v in both.items() if v and not k.startswith("ticks")}
+    both = change(said, server.metrics())
+    run["crossings"] = both[CROSSINGS] / both[CALLS]
     return run
+
+
+def counted(vm, server, connections, seconds, counting):
+    """Load by `svsm-kms bench`, which always has all connections' requests under way; what it takes to serve it, counted.
+    counting: what two readings of the counters cost by themselves."""
+    before, said = counters(vm, server.running.pid), server.metrics()
+    subprocess.run([machine.BUILD / "svsm-kms", "bench", "--url", f"http://127.0.0.1:{server.port}/kms", "--user", "bench",
+                    "--key", KEY, "--connections", str(connections), "--seconds", str(seconds), "-q"],
+                   stdout=subprocess.DEVNULL, check=True)
+    after, says = server.metrics(), counters(vm, server.running.pid)
+    proxy, all_of = change(said, after), change(counting, change(before, says))
+    served = proxy[CALLS]
+    return {"requests": served, "crossings": proxy[CROSSINGS] / served, "driver_crossings": all_of["driver"] / served,
+            "exits": exits(all_of) / served,
+            "exits_by": {k: v / served for k, v in all_of.items() if v > 0 and not k.startswith("ticks")}}
+
+
+def count_all(vm, server, o):
+    """All numbers of connections; connections -> runs."""
+    counting, figures = cost_of_counting(vm, server), {}
+    for n in CONNECTIONS:
+        say(f"  decrypt, {n} connection{'s' if n > 1 else ''}, counted")
+        figures[str(n)] = [counted(vm, server, n, o.seconds, counting) for _ in range(o.rounds)]
+    return figures
 
 
 def requests(o):
@@ -175,16 +195,15 @@ def requests(o):
         servers = [InVm(vm, "vmpl0", ports["vmpl0"], "--channel svsm:/dev/svsm"), InVm(vm, "process", ports["process"], "")]
         for s in servers:       # until the emulator has translated what runs often
             load.run(s, "decrypt", 16, o.seconds)
-        counting = {"vmpl0": cost_of_counting(vm, servers[0]), "process": None}
         for n in CONNECTIONS:
             say(f"  decrypt, {n} connection{'s' if n > 1 else ''}")
             for _ in range(o.rounds):
                 for s in servers:
-                    figures["runs"].setdefault(f"{n} {s.name}", []).append(one_run(vm, s, n, o.seconds, counting[s.name]))
+                    figures["runs"].setdefault(f"{n} {s.name}", []).append(in_turn(s, n, o.seconds))
         servers[1].stop()
+        figures["counted"] = count_all(vm, servers[0], o)
         say("  where the bytes of a request are")
         figures["places"] = places(vm, servers[0])
-        figures["memory"] = memory(vm)
         servers[0].stop()
         vm.stop(session.PATIENCE)
     return figures
@@ -214,7 +233,8 @@ def dump(vm):
 def places(vm, server):
     """A request of many encrypted keys whose bytes are known and nobody has seen before: the proxy decodes them from the
     JSON's base64 into the request page. Where else in the whole machine's memory are they afterwards?"""
-    batch, units = [], [os.urandom(16) for _ in range(UNITS)]
+    batch, mark = [], os.urandom(8)
+    units = {mark + os.urandom(8) for _ in range(UNITS)}
     request(server.port, "POST", f"/kms/v1/key/{KEY}", "{}", server.cookie)     # a new version: the answers differ
     for unit in units:
         batch.append({"versionName": server.version, "iv": base64.urlsafe_b64encode(os.urandom(16)).decode(),
@@ -232,35 +252,23 @@ def places(vm, server):
     path = dump(vm)
     try:
         with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
-            for unit in units:
-                at = m.find(unit)
-                while at >= 0:
-                    where = "shared" if at & -PAGE in pages else "vmpl0" if MONITOR[0] <= at < MONITOR[1] else "guest"
-                    found[where] += 1
-                    at = m.find(unit, at + 1)
+            at = m.find(mark)
+            while at >= 0:
+                where = "shared" if at & -PAGE in pages else "vmpl0" if MONITOR[0] <= at < MONITOR[1] else "guest"
+                found[where] += m[at:at + 16] in units
+                at = m.find(mark, at + 1)
+            zero = bytes(PAGE)
+            used = sum(m[page:page + PAGE] != zero for page in range(*MONITOR, PAGE))
     finally:
         path.unlink()
-    return {"units": UNITS, "bytes": len(json.dumps(batch)), "crossings": crossed, "shared_pages": len(pages), **found}
-
-
-def memory(vm):
-    """Pages of VMPL0's range that hold anything but zeros; what was given back was zeroed."""
-    path, used, zero = dump(vm), 0, bytes(PAGE)
-    try:
-        with open(path, "rb") as f:
-            f.seek(MONITOR[0])
-            for _ in range(MONITOR[0], MONITOR[1], PAGE):
-                used += f.read(PAGE) != zero
-    finally:
-        path.unlink()
-    return {"reserved": MONITOR[1] - MONITOR[0], "used": used * PAGE}
+    return {"units": UNITS, "bytes": len(json.dumps(batch)), "crossings": crossed, "shared_pages": len(pages), **found,
+            "vmpl0_bytes": MONITOR[1] - MONITOR[0], "vmpl0_used": used * PAGE}
 
 
 # ---- all I/O through #VC and GHCB ---------------------------------------------------------------
 
 def strict(o):
     """On one virtual CPU: exits by CPUs kicking each other are in the other part."""
-    figures = {"runs": {}}
     port, session.IO = machine.free_port(), "strict"
     try:
         vm = session.TestVm(conf_files=conf(), cpus=1, l0=("exit-counters",), forwards={port: port}, binary=o.qemu)
@@ -270,10 +278,7 @@ def strict(o):
         vm.start(wait=False).wait_agent(session.PATIENCE)
         server = InVm(vm, "vmpl0", port, "--channel svsm:/dev/svsm")
         load.run(server, "decrypt", 16, o.seconds)
-        counting = cost_of_counting(vm, server)
-        for n in CONNECTIONS:
-            say(f"  decrypt, {n} connection{'s' if n > 1 else ''}")
-            figures["runs"][f"{n} vmpl0"] = [one_run(vm, server, n, o.seconds, counting)]
+        figures = count_all(vm, server, o)
         server.stop()
         vm.stop(session.PATIENCE)
     return figures

@@ -8,7 +8,7 @@ CONNECTIONS = (1, 16, 64)
 WHO = {"vmpl0": "at VMPL0", "process": "process in the VM"}
 # The emulator names exits by their codes.
 CODES = {"exit-81": "VMGEXIT", "exit-7c": "RDMSR, WRMSR", "exit-46": "PVALIDATE, RMPADJUST", "exit-72": "CPUID",
-         "exit-7b": "port I/O", "exit-400": "nested page faults", "exit-61": "NMI: vCPU kicked by the emulator"}
+         "exit-7b": "port I/O", "exit-400": "nested page faults (devices)", "exit-61": "NMI: vCPU kicked by the emulator"}
 
 
 def middle(runs, field):
@@ -30,37 +30,38 @@ def show_requests(results, strict):
                                                      "CPU us/request", "crossings/request", "VMPL0/this", "by CPU time"], lines)
     print("CPU: of the whole QEMU process. An emulated machine: only the ratios of one line to another mean anything.")
     lines = []
-    for io, part in (("fast", results), ("strict", strict)):
+    for io, part in (("fast", results["counted"]), ("strict", strict)):
         for n in CONNECTIONS if part else ():
-            runs = part["runs"][f"{n} vmpl0"]
-            by = runs[-1]["exits_by"]
-            lines.append([f"decrypt {n}", io, f"{middle(runs, 'crossings'):.3f}", f"{middle(runs, 'driver_crossings'):.3f}",
-                          f"{middle(runs, 'exits'):.2f}",
+            runs = part[str(n)]
+            by = {k: median([r["exits_by"].get(k, 0) for r in runs]) for k in runs[0]["exits_by"]}
+            lines.append([f"decrypt {n}", io, str(sum(int(r["requests"]) for r in runs)), f"{middle(runs, 'crossings'):.3f}",
+                          f"{middle(runs, 'driver_crossings'):.3f}", f"{middle(runs, 'exits'):.2f}",
                           ", ".join(f"{CODES.get(k, k)} {v:.2f}" for k, v in sorted(by.items(), key=lambda i: -i[1])
                                     if k.startswith("exit-") and v >= 0.005)])
-    table("Crossings and exits a request", ["operation, connections", "I/O", "crossings, proxy's count", "driver's count",
-                                            "all VM exits, emulator's count", "of them"], lines)
+    table("Crossings and exits a request", ["operation, connections", "I/O", "requests", "crossings, proxy's count",
+                                            "driver's count", "all VM exits, emulator's count", "of them"], lines)
     print("fast: devices are reached directly, so exits are what SEV-SNP itself costs; strict: each access to a device is a "
           "#VC exception and a GHCB request, as on hardware without passed-through devices.")
 
 
-def show_places(p, memory):
+def show_places(p):
     table("Where the bytes of one request are, in the whole machine's memory", ["", ""], [
         ["request", f"{p['units']} encrypted keys, {p['bytes']} bytes of JSON, {p['crossings']} crossing(s)"],
         ["places in the pages that the driver registered (the proxy writes, the service reads)", str(p["shared"])],
         ["places anywhere else in the guest: copies on the way", str(p["guest"])],
         ["places in VMPL0's memory after the answer", str(p["vmpl0"])]])
     table("Memory of VMPL0: monitor, page states, services", ["", "MiB"], [
-        ["reserved", f"{memory['reserved'] / 2**20:.0f}"], ["pages that hold anything", f"{memory['used'] / 2**20:.1f}"]])
+        ["reserved", f"{p['vmpl0_bytes'] / 2**20:.0f}"], ["pages that hold anything", f"{p['vmpl0_used'] / 2**20:.1f}"]])
 
 
 def show_boot(b, kernel):
-    lines = [[p["what"], f"{p['s']:.1f}", f"{p['cpu_s']:.2f}", f"{p['cpu_s'] / b['cpu_s'] * 100:.0f} %"] for p in b["parts"]]
+    lines = [[p["what"], f"{p['s']:.1f}", f"{p['cpu_s']:.2f}", f"{p['cpu_s'] / b['cpu_s'] * 100:.0f} %"]
+             for p in b["parts"]]
     lines.append(["all", f"{b['s']:.1f}", f"{b['cpu_s']:.2f}", ""])
     table("Boot to first answer", ["part", "s", "CPU s", "of CPU"], lines)
     if {"init", "driver"} <= kernel.keys():
-        print(f"Inside the kernel's part, by its own log: {kernel['init']:.1f} s to init, {kernel['driver'] - kernel['init']:.1f} s"
-              " more to the driver with its service started.")
+        print(f"Inside the kernel's part, by its own log: {kernel['init']:.1f} s to init,"
+              f" {kernel['driver'] - kernel['init']:.1f} s more to the driver with its service started.")
 
 
 def parts_of(c):
@@ -85,7 +86,7 @@ def parts_of(c):
 def show_calls(c):
     table("An empty call to the service, by its parts", ["part", "instructions", "exits"],
           [[what, f"{n:.0f}", e if e == "" else f"{e:.2f}"] for what, n, e in parts_of(c)])
-    print(f"Counted over {c['count']} calls of each kind on a virtual CPU whose time stamp advances by one with each instruction.")
+    print(f"Counted over {c['count']} calls of each kind on a virtual CPU whose time stamp advances by one each instruction.")
 
 
 def targets(results):
@@ -95,7 +96,7 @@ def targets(results):
     def row(what, reach, value, met):
         return [what, reach, "not measured" if value is None else str(value), "" if value is None else "yes" if met else "NO"]
 
-    crossings = middle(r["runs"]["64 vmpl0"], "driver_crossings") if r else None
+    crossings = middle(r["counted"]["64"], "driver_crossings") if r else None
     yield row("crossings a request, 64 connections", "<= 0.15", crossings and f"{crossings:.3f}", r and crossings <= 0.15)
     yield row("copies of a body between proxy and service", "0", p and p["guest"] / p["units"],
               p and p["guest"] == 0 and p["shared"] >= p["units"])
@@ -110,7 +111,7 @@ def show(results):
     r = results.get("requests")
     if r:
         show_requests(r, results.get("strict"))
-        show_places(r["places"], r["memory"])
+        show_places(r["places"])
     if "calls" in results:
         show_calls(results["calls"])
     if "boot" in results:
