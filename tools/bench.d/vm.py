@@ -174,12 +174,12 @@ def counted(vm, server, connections, seconds, counting):
             "exits_by": {k: v / served for k, v in all_of.items() if v > 0 and not k.startswith("ticks")}}
 
 
-def count_all(vm, server, o):
+def count_all(vm, server, o, rounds):
     """All numbers of connections; connections -> runs."""
     counting, figures = cost_of_counting(vm, server), {}
     for n in CONNECTIONS:
         say(f"  decrypt, {n} connection{'s' if n > 1 else ''}, counted")
-        figures[str(n)] = [counted(vm, server, n, o.seconds, counting) for _ in range(o.rounds)]
+        figures[str(n)] = [counted(vm, server, n, o.seconds, counting) for _ in range(rounds)]
     return figures
 
 
@@ -201,7 +201,7 @@ def requests(o):
                 for s in servers:
                     figures["runs"].setdefault(f"{n} {s.name}", []).append(in_turn(s, n, o.seconds))
         servers[1].stop()
-        figures["counted"] = count_all(vm, servers[0], o)
+        figures["counted"] = count_all(vm, servers[0], o, o.rounds)
         say("  where the bytes of a request are")
         figures["places"] = places(vm, servers[0])
         servers[0].stop()
@@ -278,7 +278,7 @@ def strict(o):
         vm.start(wait=False).wait_agent(session.PATIENCE)
         server = InVm(vm, "vmpl0", port, "--channel svsm:/dev/svsm")
         load.run(server, "decrypt", 16, o.seconds)
-        figures = count_all(vm, server, o)
+        figures = count_all(vm, server, o, 1)
         server.stop()
         vm.stop(session.PATIENCE)
     return figures
