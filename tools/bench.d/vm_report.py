@@ -15,7 +15,7 @@ def middle(runs, field):
     return median([r[field] for r in runs])
 
 
-def show_requests(results, strict):
+def show_requests(results):
     lines = []
     for n in CONNECTIONS:
         runs = results["runs"]
@@ -29,8 +29,11 @@ def show_requests(results, strict):
     table("Both isolations in the same VM, in turn", ["operation, connections", "core", "requests", "requests/s", "spread",
                                                      "CPU us/request", "crossings/request", "VMPL0/this", "by CPU time"], lines)
     print("CPU: of the whole QEMU process. An emulated machine: only the ratios of one line to another mean anything.")
+
+
+def show_counted(fast, strict):
     lines = []
-    for io, part in (("fast", results["counted"]), ("strict", strict)):
+    for io, part in (("fast", fast), ("strict", strict)):
         for n in CONNECTIONS if part else ():
             runs = part[str(n)]
             by = {k: median([r["exits_by"].get(k, 0) for r in runs]) for k in runs[0]["exits_by"]}
@@ -110,7 +113,10 @@ def show(results):
           f"after; {results['took_s']:.0f} s{'; QUICK: rough figures' if results['quick'] else ''}")
     r = results.get("requests")
     if r:
-        show_requests(r, results.get("strict"))
+        show_requests(r)
+    if r or "strict" in results:
+        show_counted(r and r["counted"], results.get("strict"))
+    if r:
         show_places(r["places"])
     if "calls" in results:
         show_calls(results["calls"])
