@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite PID COUNT SECONDS [answers|where]: rewrites the request pages of a running server while the core reads
+ * rewrite PID COUNT SECONDS [answers|where|where-answers]: rewrites the request pages of a running server while the core reads
  * them, by the pages' physical addresses: what root of the VM can do with no help from the proxy. At least COUNT
  * times, and SECONDS long.
  *
@@ -8,7 +8,8 @@
  * do (a wrong one keeps the core busy with old entries for long). Values: random, extreme lengths, a moment later the
  * old bytes again, so that the core sees one value here and another there if it looks twice.
  *
- * answers: writes to the first answer page instead, once. where: only says which pages these are.
+ * answers: writes to the first answer page instead, once. where, where-answers: only says which pages
+ * these are.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -111,8 +112,8 @@ int main(int argc, char **argv)
 
 	if (argc < 4 || probe < 0)
 		return 2;
-	base = areas_of(argv[1], argc > 4 && strcmp(argv[4], "answers") == 0, &len);
-	only_say = argc > 4 && strcmp(argv[4], "where") == 0;
+	base = areas_of(argv[1], argc > 4 && strstr(argv[4], "answers") != NULL, &len);
+	only_say = argc > 4 && strncmp(argv[4], "where", 5) == 0;
 	if (!base) {
 		fprintf(stderr, "rewrite: no request pages\n");
 		return 2;
