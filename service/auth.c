@@ -52,6 +52,17 @@ enum rc signer_configure(struct svc_worker *w, struct signer *s, const struct co
 	return rc;
 }
 
+void signer_forget(struct signer *s, bool all)
+{
+	pthread_mutex_lock(&s->lock);
+	mem_wipe(&s->old, sizeof(s->old));
+	if (all) {
+		mem_wipe(&s->now, sizeof(s->now));
+		s->fixed = false;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* The secrets in force, rolled when due; copied out, so that no lock is held while hashing. */
 static enum rc signer_get(struct svc_worker *w, struct signer *s, uint64_t validity_ms, uint64_t now,
 			  struct crypto_mac_key *cur, struct crypto_mac_key *old)

@@ -28,6 +28,9 @@ void signer_init(struct signer *s);
 /* Called after a new configuration: takes its secret, or makes a random one if there is none yet. */
 enum rc signer_configure(struct svc_worker *w, struct signer *s, const struct config *c, uint64_t now);
 
+/* Forgets the secret before the one in force; all: that as well. For secrets whose giver turns out to have had no right. */
+void signer_forget(struct signer *s, bool all);
+
 /*
  * Finds out who calls. E_OK sets o->user (a slice of the request) and puts a new cookie on the answer
  * where one is due. E_UNAUTHENTICATED sets the note, and the argument if the note has one.

@@ -53,6 +53,8 @@ void owner_take(struct svc *s, const struct signed_by *by)
 	s->config_by = by ? *by : (struct signed_by){ 0 };
 	if (!by || !store_open(s) || !(owner_set(&t->owner) || (by->flags & SIGNED_ENROLL)))
 		return;
+	if (!owner_set(&t->owner))	/* whoever configured before is not to know a secret that still counts */
+		signer_forget(&s->signer, false);
 	pthread_mutex_lock(&t->lock);
 	t->owner = by->by;
 	pthread_mutex_unlock(&t->lock);
@@ -64,12 +66,15 @@ void owner_at_ready(struct op *o)
 	struct signed_by by = s->config_by;
 	const struct signed_by *who = owner_set(&by.by) ? &by : NULL;
 
+	if (owner_set(&s->txn.owner))
+		signer_forget(&s->signer, false);
 	if (!s->config)
 		return;
 	if (owner_judge(o, who) == E_OK) {
 		owner_take(s, who);
 		return;
 	}
+	signer_forget(&s->signer, true);
 	config_free(s->config);
 	s->config = NULL;
 	s->config_by = (struct signed_by){ 0 };

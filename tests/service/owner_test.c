@@ -382,3 +382,37 @@ TEST(the_evidence_names_the_owner_that_the_store_keeps_and_the_configuration_in_
 	EXPECT_MEM(e.config_hash, id, 32);
 	core_stop(&c);
 }
+
+TEST(a_token_secret_from_before_the_owner_s_configuration_lets_no_cookie_in_afterwards)
+{
+	static const char *const mallorys[] = { "svsm.secret.signature", "a secret of mallory's", "default.key.acl.READ", "*", NULL };
+	char cookie[WIRE_COOKIE_MAX];
+	struct bundle six;
+	struct core c, d;
+	struct who w;
+	int early;
+	size_t n;
+
+	owned(&c, &w);
+	sign(&six, &w, 6, 0, NULL, closed_acls);
+	for (early = 0; early < 2; early++) {	/* the owner's bundle before or after the store */
+		core_start(&d, 0x11);
+		EXPECT_INT(core_config_list(&d, mallorys), E_OK);
+		core_as(&d, "alice");
+		EXPECT_INT(core_name(&d, CALL_AUTH, ""), E_OK);
+		n = d.ans.cookie.len;
+		EXPECT(n > 0 && n <= sizeof(cookie));
+		memcpy(cookie, d.ans.cookie.p, n);
+		core_as_cookie(&d, slice_of(cookie, n));
+		EXPECT_INT(core_name(&d, CALL_AUTH, ""), E_OK);	/* while it counts */
+		if (early)
+			EXPECT_INT(send_bundle(&d, &six), E_OK);
+		EXPECT_INT(core_store_open(&d, &c.store), E_OK);
+		if (!early)
+			EXPECT_INT(send_bundle(&d, &six), E_OK);
+		core_as_cookie(&d, slice_of(cookie, n));
+		EXPECT_INT(core_name(&d, CALL_AUTH, ""), E_UNAUTHENTICATED);
+		core_stop(&d);
+	}
+	core_stop(&c);
+}
