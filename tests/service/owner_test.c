@@ -385,7 +385,8 @@ TEST(the_evidence_names_the_owner_that_the_store_keeps_and_the_configuration_in_
 
 TEST(a_token_secret_from_before_the_owner_s_configuration_lets_no_cookie_in_afterwards)
 {
-	static const char *const mallorys[] = { "svsm.secret.signature", "a secret of mallory's", "default.key.acl.READ", "*", NULL };
+	static const char *const mallorys[] = { "svsm.secret.signature", "a secret of mallory's",
+						 "default.key.acl.READ", "*", NULL };
 	char cookie[WIRE_COOKIE_MAX];
 	struct bundle six;
 	struct core c, d;
