@@ -52,6 +52,9 @@ struct channel {
 #define REQ_CTL(l) ((struct call_req_ctl *)(l)->req)
 #define RSP_CTL(l) ((const struct call_rsp_ctl *)(l)->rsp)
 
+/* Wall time, ms since 1970. */
+uint64_t channel_wall_ms(void);
+
 /* Allocates lanes; the areas must be mapped. RC_NO_ROOM. */
 enum rc channel_lanes_make(struct channel *ch);
 /* The service has (been) started: flushes work, and what was submitted before is void. */

@@ -20,11 +20,12 @@ enum rc channel_fail(struct channel_error *err, const char *what, const char *re
 	return RC_MACHINE;
 }
 
-static uint64_t wall_ms(void)
+/* Not the coarse clock: it is a tick late, and a key would be older than the request that made it. */
+uint64_t channel_wall_ms(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	clock_gettime(CLOCK_REALTIME, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
@@ -198,7 +199,7 @@ static enum rc flush(struct channel_lane *l)
 	if (!__atomic_load_n(&l->ch->up, __ATOMIC_SEQ_CST) || l->generation != channel_generation(l->ch) ||
 	    l->generation == l->dead)
 		return RC_MACHINE;
-	REQ_CTL(l)->now_ms = wall_ms();
+	REQ_CTL(l)->now_ms = channel_wall_ms();
 	__atomic_store_n(&REQ_CTL(l)->tail, l->tail, __ATOMIC_RELEASE);
 	if (!l->ch->ops->cross(l)) {
 		l->dead = l->generation;

@@ -34,14 +34,6 @@ static struct process *process_of(struct channel *ch)
 	return (struct process *)ch;	/* its first member */
 }
 
-static uint64_t wall_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* In the child, after fork: only async-signal-safe calls. */
 __attribute__((noreturn)) static void become_service(const char *path, int boot, int req, int rsp, pid_t parent)
 {
@@ -78,7 +70,7 @@ static enum rc send_boot(const struct process *p, int fd)
 		.version = BOOT_VERSION,
 		.isolation = ISOLATION_PROCESS,
 		.lanes = p->ch.lanes,
-		.wall_ms = wall_ms(),
+		.wall_ms = channel_wall_ms(),
 		.pin = p->opt.pin,
 		.spin_us = p->opt.spin_us,
 	};

@@ -4,22 +4,22 @@
 /* 9999-12-31: later times are nonsense and would overflow sums of expiry times. */
 #define LATEST_MS 253402300799000ull
 
-void clock_init(struct clock *c, uint64_t (*mono_ms)(void))
+void clock_init(struct clock *c, uint64_t (*mono_us)(void))
 {
 	pthread_mutex_init(&c->lock, NULL);
-	c->mono_ms = mono_ms;
+	c->mono_us = mono_us;
 	c->floor_ms = 0;
-	c->floor_mono = mono_ms();
+	c->floor_mono = mono_us();
 }
 
 static uint64_t counted(const struct clock *c, uint64_t mono)
 {
-	return c->floor_ms + (mono > c->floor_mono ? mono - c->floor_mono : 0);
+	return c->floor_ms + (mono > c->floor_mono ? (mono - c->floor_mono) / 1000 : 0);
 }
 
 void clock_told(struct clock *c, uint64_t wall_ms)
 {
-	uint64_t mono = c->mono_ms(), now;
+	uint64_t mono = c->mono_us(), now;
 
 	if (wall_ms > LATEST_MS)
 		wall_ms = LATEST_MS;
@@ -37,7 +37,7 @@ uint64_t clock_now(struct clock *c)
 	uint64_t now;
 
 	pthread_mutex_lock(&c->lock);
-	now = counted(c, c->mono_ms());
+	now = counted(c, c->mono_us());
 	pthread_mutex_unlock(&c->lock);
 	return now;
 }

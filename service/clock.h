@@ -12,12 +12,12 @@
 
 struct clock {
 	pthread_mutex_t lock;
-	uint64_t (*mono_ms)(void);
+	uint64_t (*mono_us)(void);
 	uint64_t floor_ms;	/* latest time ever told */
-	uint64_t floor_mono;	/* what the counting clock showed then */
+	uint64_t floor_mono;	/* what the counting clock showed then, us: in whole ms it would run ahead by one */
 };
 
-void clock_init(struct clock *c, uint64_t (*mono_ms)(void));
+void clock_init(struct clock *c, uint64_t (*mono_us)(void));
 /* Advice from outside, or a floor from a sealed head. */
 void clock_told(struct clock *c, uint64_t wall_ms);
 uint64_t clock_now(struct clock *c);

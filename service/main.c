@@ -58,12 +58,12 @@ static void on_fault(int sig)
 	_exit(128 + sig);
 }
 
-static uint64_t mono_ms(void)
+static uint64_t mono_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void read_boot(struct boot_msg *b)
@@ -138,7 +138,7 @@ static void start_lanes(struct lane *lanes, const struct boot_msg *b)
 int main(void)
 {
 	static struct entropy entropy;
-	struct svc_options opt = { .entropy = entropy_get, .entropy_ctx = &entropy, .mono_ms = mono_ms };
+	struct svc_options opt = { .entropy = entropy_get, .entropy_ctx = &entropy, .mono_us = mono_us };
 	struct boot_msg b;
 	struct lane *lanes;
 	uint8_t *req, *rsp;

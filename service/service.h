@@ -24,7 +24,7 @@ struct svc_options {
 	crypto_entropy entropy;		/* source of seeds, with its tests (entropy.h) */
 	void *entropy_ctx;
 	bool memory_locked;
-	uint64_t (*mono_ms)(void);	/* a clock that only moves forward */
+	uint64_t (*mono_us)(void);	/* microseconds; a clock that only moves forward */
 };
 
 /* NULL: no memory. The options are copied; the caller wipes its own. */

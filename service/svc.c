@@ -61,7 +61,7 @@ struct svc *svc_new(const struct svc_options *opt)
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&s->lock, &attr);
 	txn_init(&s->txn);
-	clock_init(&s->clock, opt->mono_ms);
+	clock_init(&s->clock, opt->mono_us);
 	signer_init(&s->signer);
 	keys_init(&s->keys, NULL);
 	return s;

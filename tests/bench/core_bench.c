@@ -45,12 +45,12 @@ __attribute__((noreturn)) static void die(const char *what)
 	exit(1);
 }
 
-static uint64_t mono_ms(void)
+static uint64_t mono_us(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* The machine may be busy with other things: CPU time, not wall time. */
@@ -171,7 +171,7 @@ static struct bench *set_up(void)
 	static struct entropy entropy;
 	static struct bench b;
 	struct svc_options o = { .isolation = ISOLATION_PROCESS, .entropy = entropy_get, .entropy_ctx = &entropy,
-				 .mono_ms = mono_ms };
+				 .mono_us = mono_us };
 
 	if (crypto_start() != RC_OK || entropy_init(&entropy) != RC_OK)
 		die("libcrypto or the source of entropy does not start");

@@ -41,22 +41,22 @@ void invariant_failed(const char *what, const char *file, int line)
 	abort();
 }
 
-static uint64_t ms(clockid_t clock)
+static uint64_t us(clockid_t clock)
 {
 	struct timespec t;
 
 	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static uint64_t mono_ms(void)
+static uint64_t mono_us(void)
 {
-	return ms(CLOCK_MONOTONIC);
+	return us(CLOCK_MONOTONIC);
 }
 
 enum rc channel_open_process(const struct channel_options *o, struct channel **out, struct channel_error *err)
 {
-	struct svc_options opt = { .isolation = ISOLATION_PROCESS, .entropy = entropy_get, .mono_ms = mono_ms };
+	struct svc_options opt = { .isolation = ISOLATION_PROCESS, .entropy = entropy_get, .mono_us = mono_us };
 	struct channel *ch = calloc(1, sizeof(*ch));
 	uint32_t i;
 
@@ -208,7 +208,7 @@ enum rc channel_flush(struct channel_lane *l)
 
 	if (!l->queued)
 		return RC_OK;
-	svc_time(l->ch->svc, ms(CLOCK_REALTIME_COARSE));
+	svc_time(l->ch->svc, us(CLOCK_REALTIME) / 1000);
 	for (i = 0; i < l->queued; i++) {
 		const struct call_sub *s = &l->ring[i];
 		size_t off = call_slot_off(s->slot);

@@ -14,7 +14,7 @@ void (*fake_tap)(uint32_t call, const void *p, size_t len);
 
 static uint64_t mono(void)
 {
-	return fake_mono;
+	return fake_mono * 1000;
 }
 
 /* Not random at all, but never the same twice: a weyl sequence, mixed. */
@@ -145,7 +145,7 @@ static void buffers(struct core *c)
 
 void core_start(struct core *c, uint8_t platform)
 {
-	struct svc_options o = { .isolation = ISOLATION_PROCESS, .entropy = entropy, .mono_ms = mono };
+	struct svc_options o = { .isolation = ISOLATION_PROCESS, .entropy = entropy, .mono_us = mono };
 
 	memset(c, 0, sizeof(*c));
 	memset(o.platform_key.b, platform, sizeof(o.platform_key.b));

@@ -11,7 +11,7 @@
 
 #include "service/service.h"
 
-/* Shown by the counting clock that cores are given; tests move it. */
+/* Shown by the counting clock that cores are given, ms; tests move it. */
 extern _Atomic uint64_t fake_mono;
 /* The entropy source: as long as it is broken, it returns RC_MACHINE. */
 extern _Atomic bool fake_entropy_broken;

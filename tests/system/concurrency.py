@@ -31,6 +31,17 @@ def together(number, fn):
     expect(not wrong, lambda: f"{len(wrong)} went wrong, such as {wrong[0]}")
 
 
+@test("a key is not older than the request that makes it, nor younger than the answer", "T-91")
+def creation_time():
+    with Server() as s:
+        for i in range(100):
+            before = time.time_ns() // 1_000_000
+            s.create(f"k{i}")
+            after = time.time_ns() // 1_000_000
+            made = s.call("GET", f"/kms/v1/key/k{i}/_metadata").json()["created"]
+            expect(before <= made <= after, f"{before} <= {made} <= {after} does not hold")
+
+
 @test("rolls of one key by 32 connections get distinct, consecutive versions, each readable as answered", "T-90")
 def rolls_of_one_key():
     with Server() as s:
