@@ -639,7 +639,8 @@ static struct key *new_key(const char *name)
 {
 	uint8_t material[16] = { 0 };
 	struct key_view v = { .kind = KIND_KEY, .versions = 1, .bits = 128, .name = slice_str(name),
-			      .material = slice_of(material, 16), .cipher = slice_str(""), .description = slice_str(""), .attr = slice_str("") };
+			      .material = slice_of(material, 16), .cipher = slice_str(""),
+			      .description = slice_str(""), .attr = slice_str("") };
 	struct key *k;
 
 	EXPECT(key_new(&v, &k) == RC_OK);
