@@ -230,7 +230,10 @@ static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room,
 
 	if (e == E_OK && !sink_ok(&o->out)) {
 		/* The body did not fit; its size is known now, the rest is bounded. */
-		e = op_fail_num(o, E_TOO_BIG, o->out.need + o->ans.user.len + o->ans.cookie.len + 4096, 0);
+		e = op_fail_num(o, E_TOO_BIG,
+				o->out.need + o->ans.user.len + o->ans.principal.len + o->ans.real.len +
+					o->ans.cookie.len + o->ans.chain.len + 4096,
+				0);
 	}
 	if (e != E_OK) {
 		o->out = sink_of(rsp, room);
@@ -259,7 +262,8 @@ uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct sha
 	*len = 0;
 	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
 		return E_BAD_MESSAGE;
-	o.ans.user = o.ans.cookie = o.ans.arg = o.user = slice_of("", 0);
+	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user =
+		slice_of("", 0);
 	o.now = clock_now(&s->clock);
 	o.out = sink_of(rsp, room);
 	wire_ans_begin(&o.out);

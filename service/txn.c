@@ -150,8 +150,9 @@ static enum wire_err put_staged(struct op *o, struct change *c, const struct key
  */
 static size_t staged_need(const struct op *o, struct slice name, const struct key *made, const struct wire_kv *kv)
 {
-	size_t n = (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len + 64 +
-		   o->ans.user.len + o->ans.cookie.len + name.len + 16;
+	size_t n = (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len +
+		   kv->material.len + 64 + o->ans.user.len + o->ans.principal.len + o->ans.real.len +
+		   o->ans.cookie.len + name.len + 16;
 	unsigned i;
 
 	for (i = 0; i < o->ans.head.events; i++)

@@ -191,6 +191,8 @@ TEST(every_call_by_a_user_asks_who_it_is_first)
 	for (call = CALL_AUTH; call < CALL_COUNT; call++) {
 		struct wire_cred cred = core_cred(&c);
 
+		if (core_call_is_open(call))
+			continue;
 		/* The shortest valid request of each kind. */
 		switch (call) {
 		case CALL_CREATE:
