@@ -232,9 +232,10 @@ static enum rc jks_identity(struct jks j, const struct keystore_source *from, st
 	}
 	if (keys == 0)
 		return fail(err, RC_BAD_INPUT, from->file, "has no private key with a certificate; was the trust store meant?");
+	if (!k->key && last == RC_DENIED)
+		return wrong_password(from, "the private key (ssl.server.keystore.keypassword)", err);
 	if (!k->key)
-		return last == RC_DENIED ? wrong_password(from, "the key (ssl.server.keystore.keypassword)", err) :
-					   fail(err, last, from->file, "the private key is malformed or not protected as JKS does");
+		return fail(err, last, from->file, "the private key is malformed or not protected as JKS does");
 	if (keys > 1)
 		say_chosen(k, from, alias);
 	k->cert = sk_X509_shift(k->chain);
@@ -431,14 +432,13 @@ static enum rc pem_key(const struct file *f, const char *path, const struct keys
 {
 	const char *password = given(from->key_password) ? from->key_password : from->password;
 	BIO *bio = BIO_new_mem_buf(f->p, (int)f->len);
-	unsigned long e;
+	static const char mark[] = "PRIVATE KEY-----";
 
 	k->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, pem_password, (void *)(uintptr_t)password) : NULL;
 	BIO_free(bio);
 	if (k->key)
 		return RC_OK;
-	e = ERR_peek_error();
-	if (ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE) {
+	if (!memmem(f->p, f->len, mark, sizeof(mark) - 1)) {
 		ERR_clear_error();
 		return fail(err, RC_BAD_INPUT, path, "holds no private key; name its file in svsm.kms.ssl.key.file");
 	}

@@ -656,6 +656,8 @@ static int errno_of(struct tls_conn *c, int ret)
 		return 0;
 	ERR_clear_error();
 	c->failed = true;
+	if (e == SSL_ERROR_SYSCALL)	/* a connection that broke says nothing against its session */
+		SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	return ECONNRESET;
 }
 

@@ -47,8 +47,9 @@ static enum rc choose_identity(const struct settings *s, const struct conf *c, s
 	    !place(c, settings_str(s, SET_SSL_KEY_FILE), paths->key))
 		return refuse(err, "the name of the key store's file is too long");
 	if (!*paths->identity)
-		return refuse(err, "hadoop.kms.ssl.enabled is true, but there is no certificate; set ssl.server.keystore.location "
-				   "in ssl-server.xml, or svsm.kms.ssl.certificate.file in kms-site.xml");
+		return refuse(err, "hadoop.kms.ssl.enabled is true, but there is no certificate; set "
+				   "ssl.server.keystore.location in ssl-server.xml, "
+				   "or svsm.kms.ssl.certificate.file in kms-site.xml");
 	o->identity.file = paths->identity;
 	o->identity.key_file = *paths->key ? paths->key : NULL;
 	o->identity.type = settings_str(s, SET_SSL_KEYSTORE_TYPE);
