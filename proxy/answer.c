@@ -69,7 +69,7 @@ static void put_cookie(struct work *k, struct slice cookie, bool clear)
 	outbuf_str(o, s->cookie_suffix);
 	if (cookie.len && s->cookie_persistent)
 		put_expires(o, cookie);
-	outbuf_str(o, "; HttpOnly\r\n");
+	outbuf_str(o, server_conn_tls(k->c) ? "; Secure; HttpOnly\r\n" : "; HttpOnly\r\n");
 }
 
 static void send(struct work *k, unsigned status, const char *reason, const char *type)
@@ -282,7 +282,7 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 	outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
 	if (k->r->method != HTTP_OPTIONS) {
 		outbuf_reset(&k->w->scratch);
-		outbuf_str(&k->w->scratch, "http://");
+		outbuf_str(&k->w->scratch, server_conn_tls(k->c) ? "https://" : "http://");
 		outbuf_add(&k->w->scratch, k->r->host);
 		outbuf_add(&k->w->scratch, k->r->target);
 		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k),
@@ -624,7 +624,7 @@ static void put_location(struct work *k)
 	struct slice host = k->r->host;
 	size_t i;
 
-	outbuf_str(o, "Location: http://");
+	outbuf_str(o, server_conn_tls(k->c) ? "Location: https://" : "Location: http://");
 	outbuf_add(o, host);
 	outbuf_str(o, "/kms/v1/key/");
 	for (i = 0; i < k->name_len; i++) {

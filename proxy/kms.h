@@ -21,6 +21,7 @@
 #include "proxy/server.h"
 #include "proxy/settings.h"
 #include "proxy/store.h"
+#include "proxy/tls.h"
 #include "wire/msg.h"
 
 /* What a path and method ask for. */
@@ -161,6 +162,7 @@ struct kms {
 	struct audit *audit;
 	struct metrics *metrics;
 	struct attest *attest;
+	struct tls *tls;	/* NULL: plain HTTP */
 	struct settings *settings;
 	struct conf *conf;
 	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
