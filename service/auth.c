@@ -309,7 +309,7 @@ enum wire_err auth_check(struct op *o, const struct wire_cred *cred)
 	mac_key_drop(&old);
 	if (e != E_OK)
 		return e;
-	o->ans.user = o->user;
+	o->ans.user = o->ans.principal = o->user;
 	o->static_groups = config_user(o->cfg, o->user);
 	o->os_groups = o->cfg->groups_os ? cred->group : cur_of(NULL, 0);
 	return E_OK;

@@ -64,6 +64,8 @@ struct svc *svc_new(const struct svc_options *opt)
 	clock_init(&s->clock, opt->mono_us);
 	signer_init(&s->signer);
 	keys_init(&s->keys, NULL);
+	keys_init(&s->tokens, NULL);
+	keys_init(&s->secrets, NULL);
 	return s;
 }
 
@@ -73,20 +75,30 @@ void svc_free(struct svc *s)
 		return;
 	txn_reset(&s->txn);
 	keys_wipe(&s->keys);
+	keys_wipe(&s->tokens);
+	keys_wipe(&s->secrets);
 	config_free(s->config);
 	mem_wipe(s, sizeof(*s));
 	free(s);
 }
 
-void svc_panic_wipe(struct svc *s)
+static void panic_wipe_table(struct keys *t)
 {
-	struct change *c;
 	size_t i, j;
 
 	for (i = 0; i < KEYS_SHARDS; i++)
-		for (j = 0; s->keys.shard[i].slot && j <= s->keys.shard[i].mask; j++)
-			if (s->keys.shard[i].slot[j])
-				mem_wipe(s->keys.shard[i].slot[j]->data, s->keys.shard[i].slot[j]->data_len);
+		for (j = 0; t->shard[i].slot && j <= t->shard[i].mask; j++)
+			if (t->shard[i].slot[j])
+				mem_wipe(t->shard[i].slot[j]->data, t->shard[i].slot[j]->data_len);
+}
+
+void svc_panic_wipe(struct svc *s)
+{
+	struct change *c;
+	size_t i;
+
+	panic_wipe_table(&s->keys);
+	panic_wipe_table(&s->secrets);
 	for (i = 0; i < TXN_BUCKETS; i++)
 		for (c = s->txn.bucket[i]; c; c = c->next)
 			if (c->made)
@@ -230,7 +242,10 @@ static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room,
 
 	if (e == E_OK && !sink_ok(&o->out)) {
 		/* The body did not fit; its size is known now, the rest is bounded. */
-		e = op_fail_num(o, E_TOO_BIG, o->out.need + o->ans.user.len + o->ans.cookie.len + 4096, 0);
+		e = op_fail_num(o, E_TOO_BIG,
+				o->out.need + o->ans.user.len + o->ans.principal.len + o->ans.real.len +
+					o->ans.cookie.len + o->ans.chain.len + 4096,
+				0);
 	}
 	if (e != E_OK) {
 		o->out = sink_of(rsp, room);
@@ -259,7 +274,8 @@ uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct sha
 	*len = 0;
 	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
 		return E_BAD_MESSAGE;
-	o.ans.user = o.ans.cookie = o.ans.arg = o.user = slice_of("", 0);
+	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user =
+		slice_of("", 0);
 	o.now = clock_now(&s->clock);
 	o.out = sink_of(rsp, room);
 	wire_ans_begin(&o.out);

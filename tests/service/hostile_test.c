@@ -264,8 +264,8 @@ static void fill_pool(struct fake_store *kept)
 	EXPECT_INT(core_name(&c, CALL_DELETE, "k2"), E_OK);
 	core_commit(&c);
 	for (call = CALL_AUTH; call <= CALL_GENERATE; call++)
-		if (call != CALL_CREATE && call != CALL_IMPORT && call != CALL_ROLL && call != CALL_METADATAS &&
-		    call != CALL_DELETE)
+		if (call != CALL_CREATE && call != CALL_IMPORT && call != CALL_ROLL &&
+		    call != CALL_METADATAS && call != CALL_DELETE && !core_call_is_open(call))
 			EXPECT_INT(core_name(&c, call, call == CALL_VERSION_GET ? "k@0" : "k"), E_OK);
 	EXPECT_INT(core_eek(&c, CALL_DECRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
 	EXPECT_INT(core_eek(&c, CALL_REENCRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
@@ -362,6 +362,8 @@ TEST(any_calls_in_any_order_get_well_formed_answers)
 		core_stop(&c);
 	}
 	for (i = 1; i < CALL_COUNT; i++) {
+		if (core_call_is_open(i))
+			continue;
 		EXPECT(seen[i][0] > 0);	/* refused at times, */
 		if (i != CALL_RECOVER_FINISH && i != CALL_SLOT_RECOVERY)	/* granted at others, but these need a key */
 			EXPECT(seen[i][1] > 0);
