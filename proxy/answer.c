@@ -87,7 +87,9 @@ static void send(struct work *k, unsigned status, const char *reason, const char
 		r = (struct reply){ .status = 503, .headers = slice_of("", 0), .body = slice_of("", 0) };
 		status = 503;
 	}
-	metrics_request(metrics_worker(w->k->metrics, w->number), k->op, status, since(&k->began));
+	metrics_request(metrics_worker(w->k->metrics, w->number), k->op, status, !k->unknown, since(&k->began));
+	if (status == 200 && k->route.ep >= EP_JMX && k->route.ep <= EP_STACKS)	/* Hadoop's pages set no status: to its */
+		metrics_mark(metrics_worker(w->k->metrics, w->number), METER_INVALID);	/* meter that is none of the good */
 	server_reply(k->c, &r);
 	work_finish(k);
 }
@@ -738,6 +740,7 @@ static void answer_ok(struct work *k, const struct wire_ans *ans)
 
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
+	k->unknown = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN || err == E_DO_AS_DENIED;
 	if (err == E_UNAUTHENTICATED)
 		answer_unauthenticated(k, ans);
 	else if (err != E_OK)

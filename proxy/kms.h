@@ -95,6 +95,7 @@ struct work {
 	enum kms_op op;
 	int slot;
 	bool large;
+	bool unknown;	/* nobody who may ask was known to */
 	bool has_material, has_description, has_body_name, anonymous_token;
 	uint32_t generation;	/* of the service, when the call was made */
 	uint32_t names_generation;	/* of the names gathered so far */
