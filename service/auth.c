@@ -283,6 +283,8 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 			return E_OK;
 		}
 	}
+	if (cred->has_token)
+		return dtoken_identify(o, cred->token);
 	if (cred->has_user && cred->user.len) {
 		if (user_valid(cred->user)) {
 			o->user = cred->user;

@@ -14,6 +14,7 @@
 #include "service/auth.h"
 #include "service/clock.h"
 #include "service/config.h"
+#include "service/dtoken.h"
 #include "service/keys.h"
 #include "service/owner.h"
 #include "service/seal.h"
@@ -26,6 +27,7 @@ struct svc {
 	struct config *config;		/* NULL before the first CONFIG */
 	struct signed_by config_by;
 	struct keys keys, tokens, secrets;	/* by kind: svc_table() */
+	struct dtoken_counts dtokens;
 	struct store store;
 	struct txn txn;
 	struct clock clock;
@@ -53,7 +55,11 @@ struct svc_worker {
 	uint8_t *big;			/* private copy of a large request; made when first needed */
 	uint8_t small[SMALL_REQ];
 	char cookie[WIRE_COOKIE_MAX];
-	char arg[WIRE_VERSION_NAME_MAX + 256];
+	char arg[4096];
+	/* the master key of delegation tokens that was used last: of that root, with that number */
+	struct crypto_mac_key dt_key;
+	uint64_t dt_root;
+	uint32_t dt_number;
 };
 
 /* One call in progress. */
@@ -110,5 +116,11 @@ enum wire_err op_slot_recovery(struct op *o);
 enum wire_err op_recover_begin(struct op *o);
 enum wire_err op_recover_finish(struct op *o);
 enum wire_err op_acl_check(struct op *o);
+
+/* ops_dtoken.c */
+enum wire_err op_dt_get(struct op *o);
+enum wire_err op_dt_renew(struct op *o);
+enum wire_err op_dt_cancel(struct op *o);
+enum wire_err op_dt_expire(struct op *o);
 
 #endif
