@@ -89,7 +89,6 @@ static inline bool core_call_is_open(uint32_t call)
 	case CALL_DT_GET:
 	case CALL_DT_RENEW:
 	case CALL_DT_CANCEL:
-	case CALL_ADMIN:
 	case CALL_AUDIT_RESUME:
 	case CALL_AUDIT_CHECKPOINT:
 	case CALL_AUDIT_GAP:
