@@ -54,9 +54,10 @@ static void health(struct work *k)
 	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing;
 	outbuf_printf(&o, "{\"status\":\"%s\",\"isolation\":\"%s\",\"protects\":\"%s\",\"version\":\"%s\",",
 		      ok ? "ok" : up ? "degraded" : "starting", isolation, isolation_protects(isolation), SVSM_VERSION);
-	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"epoch\":%llu,\"memory\":%llu,",
+	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"tokens\":%llu,\"epoch\":%llu,\"memory\":%llu,",
 		      up && st.store < ARRAY_LEN(store_states) ? store_states[st.store] : "unknown",
-		      (unsigned long long)st.keys, (unsigned long long)st.epoch, (unsigned long long)st.memory);
+		      (unsigned long long)st.keys, (unsigned long long)st.tokens, (unsigned long long)st.epoch,
+		      (unsigned long long)st.memory);
 	outbuf_str(&o, "\"storeId\":\"");
 	put_hex(&o, st.store_id, sizeof(st.store_id));
 	outbuf_str(&o, "\",\"owner\":\"");

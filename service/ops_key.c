@@ -183,6 +183,7 @@ static enum wire_err make_key(struct op *o, const struct wire_create_req *m, boo
 	uint8_t *attrs = scratch + (size_t)WIRE_MATERIAL_MAX * (m->materials + 1u);
 	uint32_t bits = m->length ? m->length : o->cfg->default_bits;
 	struct key_view v = {
+		.kind = KIND_KEY,
 		.created = m->created ? m->created : o->now,
 		.name = m->name,
 		.cipher = m->has_cipher ? m->cipher : o->cfg->default_cipher,

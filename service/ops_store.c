@@ -94,7 +94,8 @@ enum wire_err op_status(struct op *o)
 		.store = s->store.state,
 		.keys = s->keys.count,
 		.epoch = s->store.head.epoch,
-		.memory = s->keys.bytes,
+		.memory = svc_memory(s),
+		.tokens = s->tokens.count,
 		.memory_limit = s->config ? s->config->memory_max : 0,
 		.memory_locked = s->opt.memory_locked,
 		.config = !s->config ? CONFIG_NONE : owner_set(&s->config_by.by) ? CONFIG_SIGNED : CONFIG_UNSIGNED,
@@ -118,11 +119,14 @@ enum wire_err op_status(struct op *o)
 static enum wire_err start_keys(struct op *o)
 {
 	uint64_t seed[2];
+	uint8_t kind;
 
 	if (crypto_random_get(o->w->crypto, &o->w->random, seed, sizeof(seed)) != RC_OK)
 		return E_RANDOM;
-	keys_wipe(&o->s->keys);
-	keys_init(&o->s->keys, seed);
+	for (kind = KIND_KEY; kind < KIND_COUNT; kind++) {
+		keys_wipe(svc_table(o->s, kind));
+		keys_init(svc_table(o->s, kind), seed);
+	}
 	txn_reset(&o->s->txn);
 	return E_OK;
 }
@@ -227,7 +231,10 @@ enum wire_err op_store_open(struct op *o)
 
 static void refuse_store(struct svc *s)
 {
-	keys_wipe(&s->keys);
+	uint8_t kind;
+
+	for (kind = KIND_KEY; kind < KIND_COUNT; kind++)
+		keys_wipe(svc_table(s, kind));
 	seal_wipe(&s->store);
 	s->store.state = STORE_REFUSED;
 }
@@ -237,17 +244,17 @@ static enum wire_err open_record(struct op *o, const uint8_t *id, struct slice r
 				 struct set_sum *sum)
 {
 	const struct store *st = &o->s->store;
-	uint8_t tag[CRYPTO_TAG_LEN], own[WIRE_ID_LEN];
+	uint8_t tag[CRYPTO_TAG_LEN], own[WIRE_ID_LEN], kind;
 	size_t len = rec.len - SEAL_RECORD_OVERHEAD;
 	struct set_sum element;
 	uint64_t version;
 	enum rc rc;
 
-	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &version, tag) != RC_OK)
+	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &kind, &version, tag) != RC_OK)
 		return E_RECORD;
 	if (version >= st->head.next_version)
 		return E_RECORD_AHEAD;
-	rc = key_decode(cur_of(plain, len), out);
+	rc = key_decode(cur_of(plain, len), kind, out);
 	if (rc != RC_OK)
 		return rc == RC_NO_ROOM ? E_NO_MEMORY : E_RECORD;
 	(*out)->rec_born = seal_record_born(id);
@@ -307,7 +314,7 @@ static enum wire_err load_add(struct op *o, struct load *l)
 	for (; e == E_OK && l->count; l->count--) {
 		struct key *k = l->made[l->count - 1];
 
-		if (keys_find(&s->keys, key_name(k))) {
+		if (keys_find(svc_table(s, k->kind), key_name(k))) {
 			uint8_t id[WIRE_ID_LEN] = { 0 };
 
 			e = E_RECORD_TWICE;
@@ -315,7 +322,7 @@ static enum wire_err load_add(struct op *o, struct load *l)
 				e = name_record(o, id, e);
 			break;
 		}
-		if (keys_add(&s->keys, k) != RC_OK) {
+		if (keys_add(svc_table(s, k->kind), k) != RC_OK) {
 			e = E_NO_MEMORY;
 			break;
 		}

@@ -25,7 +25,7 @@ struct svc {
 	pthread_rwlock_t lock;
 	struct config *config;		/* NULL before the first CONFIG */
 	struct signed_by config_by;
-	struct keys keys;
+	struct keys keys, tokens, secrets;	/* by kind: svc_table() */
 	struct store store;
 	struct txn txn;
 	struct clock clock;
@@ -35,6 +35,15 @@ struct svc {
 	uint8_t recover_key[CRYPTO_DER_MAX];
 	size_t recover_len;
 };
+
+static inline struct keys *svc_table(struct svc *s, uint8_t kind)
+{
+	return kind == KIND_TOKEN ? &s->tokens : kind == KIND_SECRET ? &s->secrets : &s->keys;
+}
+static inline uint64_t svc_memory(const struct svc *s)
+{
+	return s->keys.bytes + s->tokens.bytes + s->secrets.bytes;
+}
 
 #define SMALL_REQ CALL_PAGE
 struct svc_worker {

@@ -65,6 +65,8 @@ struct svc *svc_new(const struct svc_options *opt)
 	clock_init(&s->clock, opt->mono_us);
 	signer_init(&s->signer);
 	keys_init(&s->keys, NULL);
+	keys_init(&s->tokens, NULL);
+	keys_init(&s->secrets, NULL);
 	return s;
 }
 
@@ -74,20 +76,30 @@ void svc_free(struct svc *s)
 		return;
 	txn_reset(&s->txn);
 	keys_wipe(&s->keys);
+	keys_wipe(&s->tokens);
+	keys_wipe(&s->secrets);
 	config_free(s->config);
 	mem_wipe(s, sizeof(*s));
 	free(s);
 }
 
-void svc_panic_wipe(struct svc *s)
+static void panic_wipe_table(struct keys *t)
 {
-	struct change *c;
 	size_t i, j;
 
 	for (i = 0; i < KEYS_SHARDS; i++)
-		for (j = 0; s->keys.shard[i].slot && j <= s->keys.shard[i].mask; j++)
-			if (s->keys.shard[i].slot[j])
-				mem_wipe(s->keys.shard[i].slot[j]->data, s->keys.shard[i].slot[j]->data_len);
+		for (j = 0; t->shard[i].slot && j <= t->shard[i].mask; j++)
+			if (t->shard[i].slot[j])
+				mem_wipe(t->shard[i].slot[j]->data, t->shard[i].slot[j]->data_len);
+}
+
+void svc_panic_wipe(struct svc *s)
+{
+	struct change *c;
+	size_t i;
+
+	panic_wipe_table(&s->keys);
+	panic_wipe_table(&s->secrets);
 	for (i = 0; i < TXN_BUCKETS; i++)
 		for (c = s->txn.bucket[i]; c; c = c->next)
 			if (c->made)

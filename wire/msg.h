@@ -505,8 +505,9 @@ struct wire_status {
 	uint64_t config_version;	/* of the signed configuration in force, else 0 */
 	uint32_t owner_unsealed;	/* 1: a HEAD and COMMIT are needed to keep owner and version */
 	uint32_t zero;
+	uint64_t tokens;	/* delegation tokens */
 };
-ABI_SIZE(struct wire_status, 120);
+ABI_SIZE(struct wire_status, 128);
 enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
 enum wire_store_state { STORE_NONE = 0, STORE_LOADING = 1, STORE_READY = 2, STORE_REFUSED = 3 };
 

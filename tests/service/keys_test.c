@@ -638,8 +638,9 @@ TEST(attributes_have_a_limit)
 static struct key *new_key(const char *name)
 {
 	uint8_t material[16] = { 0 };
-	struct key_view v = { .versions = 1, .bits = 128, .name = slice_str(name), .material = slice_of(material, 16),
-			      .cipher = slice_str(""), .description = slice_str(""), .attr = slice_str("") };
+	struct key_view v = { .kind = KIND_KEY, .versions = 1, .bits = 128, .name = slice_str(name),
+			      .material = slice_of(material, 16), .cipher = slice_str(""),
+			      .description = slice_str(""), .attr = slice_str("") };
 	struct key *k;
 
 	EXPECT(key_new(&v, &k) == RC_OK);

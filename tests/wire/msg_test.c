@@ -383,6 +383,37 @@ enum which {
 	META_NAME
 };
 
+/* e: room for one name or group */
+static void cred_with(struct wire_cred *c, enum which w, struct slice text, struct sink *e)
+{
+	const struct {
+		enum which w;
+		bool *there;
+		struct slice *text;
+	} part[] = { { COOKIE, &c->has_cookie, &c->cookie },
+		     { USER, &c->has_user, &c->user },
+		     { TOKEN, &c->has_token, &c->token },
+		     { NEGOTIATE, &c->has_negotiate, &c->negotiate },
+		     { DO_AS, &c->has_do_as, &c->do_as } };
+	struct cursor one = cur_of(e->at, 2 + text.len);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(part); i++)
+		if (part[i].w == w) {
+			*part[i].there = true;
+			*part[i].text = text;
+			return;
+		}
+	sink_str16(e, text);
+	if (w == GROUP) {
+		c->groups = 1;
+		c->group = one;
+	} else {
+		c->names = 1;
+		c->name = one;
+	}
+}
+
 static bool read_with(enum which w, size_t n)
 {
 	static uint8_t big[70000], enc[70000];
@@ -405,30 +436,8 @@ static bool read_with(enum which w, size_t n)
 	case GROUP: {
 		struct wire_name_req m = { .cred = c, .name = w == NAME ? text : none };
 
-		if (w == COOKIE) {
-			m.cred.has_cookie = true;
-			m.cred.cookie = text;
-		} else if (w == USER) {
-			m.cred.has_user = true;
-			m.cred.user = text;
-		} else if (w == GROUP) {
-			sink_str16(&e, text);
-			m.cred.groups = 1;
-			m.cred.group = cur_of(enc, e.need);
-		} else if (w == PEER_NAME) {
-			sink_str16(&e, text);
-			m.cred.names = 1;
-			m.cred.name = cur_of(enc, e.need);
-		} else if (w == TOKEN) {
-			m.cred.has_token = true;
-			m.cred.token = text;
-		} else if (w == NEGOTIATE) {
-			m.cred.has_negotiate = true;
-			m.cred.negotiate = text;
-		} else if (w == DO_AS) {
-			m.cred.has_do_as = true;
-			m.cred.do_as = text;
-		}
+		if (w != NAME)
+			cred_with(&m.cred, w, text, &e);
 		wire_name_req_put(&s, &m);
 		r = &rows[0];
 		break;
