@@ -177,7 +177,8 @@ bool acl_permits(const struct acl *a, const struct caller *who)
 	struct slice g;
 	uint32_t i;
 
-	if (a->all || in_list(a->users, a->nusers, who->user) ||
+	/* Nobody is a user with the mark's name: unlike in Hadoop it is not to be had by choosing a name. */
+	if (a->all || (!slice_starts(who->user, "~") && in_list(a->users, a->nusers, who->user)) ||
 	    (who->mark.len && in_list(a->users, a->nusers, who->mark)))
 		return true;
 	if (a->ngroups == 0)
