@@ -58,7 +58,10 @@ enum rc dtoken_counted(struct svc *s, struct slice identifier, uint64_t limit);
 void dtoken_uncounted(struct svc *s, struct slice identifier);
 
 struct op;
-/* Who shows a delegation token: sets o->user and o->ans.real. E_TOKEN: it does not count; the argument says why. */
-enum wire_err dtoken_identify(struct op *o, struct slice token);
+/*
+ * Who shows a delegation token: its owner, and who acts for them (empty: nobody); slices of the token. E_TOKEN: it does
+ * not count; the answer's argument says why.
+ */
+enum wire_err dtoken_identify(struct op *o, struct slice token, struct slice *owner, struct slice *real);
 
 #endif

@@ -206,7 +206,7 @@ static enum wire_err verify(struct op *o, const struct dtoken *t, struct key **f
 	return E_OK;
 }
 
-enum wire_err dtoken_identify(struct op *o, struct slice token)
+enum wire_err dtoken_identify(struct op *o, struct slice token, struct slice *owner, struct slice *real)
 {
 	const char *why;
 	struct dtoken t;
@@ -221,9 +221,8 @@ enum wire_err dtoken_identify(struct op *o, struct slice token)
 	e = verify(o, &t, &k);
 	if (e != E_OK)
 		return e;
-	o->user = t.id.owner;
-	if (!slice_eq(t.id.real, t.id.owner))
-		o->ans.real = t.id.real;
+	*owner = t.id.owner;
+	*real = slice_eq(t.id.real, t.id.owner) ? slice_of("", 0) : t.id.real;
 	return E_OK;
 }
 
@@ -393,6 +392,7 @@ enum wire_err op_dt_cancel(struct op *o)
 		return say_fault(o, E_TOKEN_DENIED, why, &t);
 	if (e == E_UNAUTHENTICATED) {
 		o->ans.head.note = NOTE_NONE;
+		(void)op_fail_num(o, E_OK, 0, 0);
 		e = verify(o, &t, &k);
 		o->user = o->ans.user = o->ans.principal = e == E_OK ? t.id.owner : o->user;
 	} else if (!slice_eq(t.id.owner, o->user) && (t.id.renewer.len == 0 || !slice_eq(t.id.renewer, o->user))) {

@@ -530,7 +530,7 @@ enum wire_err op_acl_check(struct op *o)
 		ok = rights_op_allowed(o, ACL_DELETE);
 	if (!ok) {
 		struct sink s = sink_of(rule, sizeof(rule));
-		const char *p = acl_permits(&o->cfg->op[t], o->user, o->static_groups, o->os_groups) ?
+		const char *p = rights_in(o, &o->cfg->op[t]) ?
 					"hadoop.kms.blacklist." : "hadoop.kms.acl.";
 
 		sink_put(&s, p, strlen(p));

@@ -55,6 +55,7 @@ struct svc_worker {
 	uint8_t *big;			/* private copy of a large request; made when first needed */
 	uint8_t small[SMALL_REQ];
 	char cookie[WIRE_COOKIE_MAX];
+	char mark[WIRE_USER_MAX + 1];
 	char arg[4096];
 	/* the master key of delegation tokens that was used last: of that root, with that number */
 	struct crypto_mac_key dt_key;
@@ -70,9 +71,12 @@ struct op {
 	struct cursor in;		/* private copy of the request */
 	struct sink out;		/* the answer's body, in place */
 	struct wire_ans ans;		/* what goes around it */
-	struct slice user;
+	/* who calls; see struct caller */
+	struct slice user, mark;
 	const struct user_groups *static_groups;	/* NULL: not in the static mapping */
 	struct cursor os_groups;	/* as the proxy looked them up; used only where allowed */
+	struct slice reply;	/* of the Kerberos acceptor, for the client */
+	bool by_token;		/* a delegation token said so: doAs does not count */
 	uint64_t now;
 };
 
@@ -86,6 +90,7 @@ enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b)
 
 /* ops_key.c, ops_eek.c, ops_store.c */
 enum wire_err op_auth(struct op *o);
+enum wire_err op_admin(struct op *o);
 enum wire_err op_create(struct op *o);
 enum wire_err op_import(struct op *o);
 enum wire_err op_delete(struct op *o);

@@ -31,6 +31,7 @@ static const struct call_row calls[] = {
 	[CALL_DT_EXPIRE] = { op_dt_expire, LOCK_READ, true, true },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
+	[CALL_ADMIN] = { op_admin, LOCK_READ, true, false },
 	[CALL_DT_GET] = { op_dt_get, LOCK_READ, true, true },
 	[CALL_DT_RENEW] = { op_dt_renew, LOCK_READ, true, true },
 	[CALL_DT_CANCEL] = { op_dt_cancel, LOCK_READ, true, true },
@@ -282,7 +283,7 @@ uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct sha
 	*len = 0;
 	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
 		return E_BAD_MESSAGE;
-	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user =
+	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user = o.mark = o.reply =
 		slice_of("", 0);
 	o.now = clock_now(&s->clock);
 	o.out = sink_of(rsp, room);

@@ -226,9 +226,17 @@ struct wire_cred core_cred(struct core *c)
 {
 	struct wire_cred cred = { .has_user = c->has_user, .has_cookie = c->has_cookie, .user = c->user,
 				  .cookie = c->cookie, .has_token = c->has_token, .token = c->token };
-	struct sink s = sink_of(c->group_bytes, sizeof(c->group_bytes));
+	struct sink s = sink_of(c->group_bytes, sizeof(c->group_bytes)), n = sink_of(c->name_bytes, sizeof(c->name_bytes));
 	size_t i;
 
+	cred.has_do_as = c->has_do_as;
+	cred.do_as = c->do_as;
+	cred.peer = c->peer;
+	if (c->peer_name) {
+		sink_str16(&n, slice_str(c->peer_name));
+		cred.names = 1;
+	}
+	cred.name = cur_of(c->name_bytes, sizeof(c->name_bytes) - n.left);
 	for (i = 0; c->groups[i]; i++) {
 		sink_str16(&s, slice_str(c->groups[i]));
 		cred.groups++;

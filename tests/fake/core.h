@@ -54,6 +54,11 @@ struct core {
 	/* who calls next */
 	struct slice user, cookie, token;
 	bool has_user, has_cookie, has_token;
+	/* and for whom, from where */
+	struct slice do_as, peer;
+	bool has_do_as;
+	const char *peer_name;	/* NULL: none */
+	uint8_t name_bytes[300];
 	const char *groups[8];	/* as the proxy looked them up; ends with NULL */
 	uint8_t group_bytes[1024];
 	/* the request being built */
