@@ -206,6 +206,9 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
 	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
 	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
+	h->negotiate = strcmp(settings_str(k->settings, SET_AUTH_TYPE), "simple") != 0;
+	h->admin_pages = settings_bool(k->settings, SET_SECURITY_AUTHORIZATION);
+	h->admin_instrumentation = settings_bool(k->settings, SET_INSTRUMENTATION_ADMIN);
 	if (*path)
 		outbuf_printf(&o, "; Path=%s", path);
 	if (*domain)
@@ -784,6 +787,7 @@ static void shut_down(struct serve *s)
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
 	channel_close(k->channel);
+	peers_free(k->peers);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -811,6 +815,9 @@ static enum rc start(struct serve *s, struct core_error *err)
 	if (rc != RC_OK)
 		return rc;
 	setup_notices(k->settings);
+	k->peers = peers_new();
+	if (!k->peers)
+		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);
 	snprintf(s->data_buf, sizeof(s->data_buf), "%s", s->data);

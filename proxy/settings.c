@@ -57,7 +57,7 @@ static const struct row table[SET_COUNT] = {
 		"address to listen on; without a configuration directory 127.0.0.1" },
 	[SET_HTTP_PORT] = { "hadoop.kms.http.port", T_INT, KMS_DEFAULT, "9600", 0, 65535, .help =
 		"port to listen on; 0 takes a free one" },
-	[SET_HTTP_ADMINISTRATORS] = { "hadoop.kms.http.administrators", T_STRING, KMS_DEFAULT, "", .help =
+	[SET_HTTP_ADMINISTRATORS] = { "hadoop.kms.http.administrators", T_STRING, KMS_DEFAULT | CORE, "", .help =
 		"users and groups (`u1,u2 g1,g2`) who may see the administrative pages" },
 	[SET_SECURITY_AUTHORIZATION] = { "hadoop.security.authorization", T_BOOL, 0, "false", .help =
 		"restrict the administrative pages to administrators" },
