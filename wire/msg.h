@@ -80,7 +80,10 @@ enum wire_call {
 	CALL_COUNT
 };
 
-/* Results. The proxy maps them one to one onto HTTP; proxy/answer.c has the texts. */
+/*
+ * Results. The proxy maps them one to one onto HTTP; proxy/answer.c has the texts. They stand in audit chains too, as
+ * enum wire_op and enum wire_keyop do: new ones go to the end.
+ */
 enum wire_err {
 	E_OK = 0,
 	E_BAD_MESSAGE, /* the proxy's fault */
@@ -509,8 +512,11 @@ struct wire_status {
 	uint32_t owner_unsealed;	/* 1: a HEAD and COMMIT are needed to keep owner and version */
 	uint32_t zero;
 	uint64_t tokens;	/* delegation tokens */
+	/* the audit chain: its last entry, and the key of its checkpoints (Ed25519); zeros without a store */
+	uint64_t chain_seq;
+	uint8_t chain_hash[32], audit_key[32];
 };
-ABI_SIZE(struct wire_status, 128);
+ABI_SIZE(struct wire_status, 200);
 enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
 enum wire_store_state { STORE_NONE = 0, STORE_LOADING = 1, STORE_READY = 2, STORE_REFUSED = 3 };
 
