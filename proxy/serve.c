@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "proxy/kms.h"
+#include "proxy/notify.h"
 
 int serve_main(int argc, char **argv);
 
@@ -33,6 +34,8 @@ struct serve {
 	char data_buf[1024], audit_path[2048], listen_buf[512];
 	int signals;
 	uint64_t deaths[5];	/* when the service died lately, ms */
+	struct notify notify;	/* the service manager */
+	char serving[400];	/* for its status line */
 };
 
 static uint64_t mono_ms(void)
@@ -41,6 +44,15 @@ static uint64_t mono_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* A manager compares it with the moment of its own signal: milliseconds would be before that. */
+static uint64_t mono_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void say(const char *text)
@@ -171,6 +183,9 @@ static void fill_config(struct serve *s)
 	l->write_ms = (unsigned)settings_int(set, SET_TIMEOUT_WRITE);
 	l->idle_ms = (unsigned)settings_int(set, SET_IDLE_TIMEOUT);
 	l->backlog = (unsigned)settings_int(set, SET_BACKLOG);
+	l->handshake_ms = (unsigned)settings_int(set, SET_TIMEOUT_HANDSHAKE);
+	l->handshakes = (unsigned)settings_int(set, SET_HANDSHAKES_MAX);
+	s->config.tls = s->k.tls;
 	s->config.workers = s->k.workers;
 	s->config.pin = settings_bool(set, SET_PIN);
 	s->config.ops = &kms_ops;
@@ -191,6 +206,10 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
 	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
 	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
+	h->negotiate = settings_kerberos(k->settings);
+	h->admin_pages = settings_bool(k->settings, SET_SECURITY_AUTHORIZATION);
+	h->admin_instrumentation = settings_bool(k->settings, SET_INSTRUMENTATION_ADMIN);
+	snprintf(h->whitelist, sizeof(h->whitelist), "%s", settings_str(k->settings, SET_KRB_WHITELIST));
 	if (*path)
 		outbuf_printf(&o, "; Path=%s", path);
 	if (*domain)
@@ -208,6 +227,21 @@ static double gauge_connections(void *ctx)
 	struct kms *k = ctx;
 
 	return (double)server_stats(k->server).open;
+}
+
+static double gauge_handshakes(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
+}
+
+static double gauge_resumed(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).resumed;
+}
+
+static double gauge_handshakes_failed(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).handshakes_failed;
 }
 
 static double gauge_restarts(void *ctx)
@@ -281,6 +315,10 @@ static enum rc add_gauges(struct kms *k)
 		  strcmp(isolation, "vmpl0-snp") == 0 ? INFO("vmpl0-snp") : INFO("vmpl0-emulated"),
 		  false, NULL, k },
 		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
+		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
+		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
+		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
+		  gauge_handshakes_failed, k },
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
@@ -369,6 +407,57 @@ static enum rc start_core(struct serve *s, struct core_error *err)
 	return rc;
 }
 
+/* Before anything is listened to: a server that cannot show its certificate is of no use. */
+static enum rc start_tls(struct serve *s, struct core_error *err)
+{
+	struct kms *k = &s->k;
+	struct tls_options o;
+	struct tls_paths paths;
+	struct keystore_error kerr;
+	char warning[256] = "";
+	enum rc rc;
+
+	if (!settings_bool(k->settings, SET_SSL_ENABLED))
+		return RC_OK;
+	rc = tls_options_of(k->settings, k->conf, &o, &paths, &kerr);
+	if (rc == RC_OK)
+		rc = tls_create(&o, &k->tls, warning, &kerr);
+	if (*warning)
+		fprintf(stderr, "svsm-kms: warning: %s\n", warning);
+	if (rc != RC_OK) {
+		snprintf(err->text, sizeof(err->text), "TLS: %.1000s", kerr.text);
+		err->exit_code = 78;
+	}
+	return rc;
+}
+
+/* The files anew; on any error the certificate in force stays. always: even if they look unchanged. */
+static void reload_tls(struct kms *k, bool always)
+{
+	struct tls_options o;
+	struct tls_paths paths;
+	struct keystore_error kerr;
+	char warning[256] = "";
+	enum rc rc;
+
+	if (!k->tls || (!always && !tls_changed(k->tls)))
+		return;
+	rc = tls_options_of(k->settings, k->conf, &o, &paths, &kerr);
+	if (rc == RC_OK)
+		rc = tls_reload(k->tls, &o, warning, &kerr);
+	if (*warning)
+		fprintf(stderr, "svsm-kms: warning: %s\n", warning);
+	fprintf(stderr, "svsm-kms: TLS certificates %s%s\n", rc == RC_OK ? "reloaded" : "not reloaded, the old ones stay: ",
+		rc == RC_OK ? "" : kerr.text);
+}
+
+static uint64_t reload_interval(const struct settings *set)
+{
+	bool old = !settings_is_set(set, SET_SSL_RELOAD) && settings_is_set(set, SET_SSL_RELOAD_OLD);
+
+	return (uint64_t)settings_int(set, old ? SET_SSL_RELOAD_OLD : SET_SSL_RELOAD);
+}
+
 static enum rc start_server(struct serve *s, struct core_error *err)
 {
 	struct kms *k = &s->k;
@@ -398,14 +487,15 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 static void print_ready(struct serve *s)
 {
 	const char *isolation = boot_isolation_name(channel_isolation(s->k.channel));
+	const char *scheme = s->k.tls ? "https" : "http";
 	struct wire_status st = { 0 };
 	char url[300];
 	size_t i;
 
 	(void)!core_status(&s->k, &st);
-	snprintf(url, sizeof(url), "http://%.200s/kms", s->listens[0]);
+	snprintf(url, sizeof(url), "%s://%.200s/kms", scheme, s->listens[0]);
 	if (strrchr(s->listens[0], ':') && strcmp(strrchr(s->listens[0], ':'), ":0") == 0)
-		snprintf(url, sizeof(url), "http://127.0.0.1:%u/kms", server_port(s->k.server, 0));
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%u/kms", scheme, server_port(s->k.server, 0));
 	for (i = 1; i < s->config.listen_count; i++)
 		fprintf(stderr, "svsm-kms: also listening on %s\n", s->listens[i]);
 	if (!st.memory_locked)
@@ -414,15 +504,31 @@ static void print_ready(struct serve *s)
 		printf("Try, in another terminal:\n"
 		       "  curl -s -X POST -H 'Content-Type: application/json' -d '{\"name\":\"k1\"}' '%s/v1/keys?user.name=me'\n"
 		       "  build/svsm-kms key list --metadata --url %s\n"
-		       "  hadoop key list -provider kms://http@%s/kms\n"
+		       "  hadoop key list -provider kms://%s@%s/kms\n"
 		       "Isolation: %s: %s. Data: %s\n",
-		       url, url, s->listens[0], isolation, isolation_protects(isolation), s->data);
+		       url, url, scheme, s->listens[0], isolation, isolation_protects(isolation), s->data);
 	printf("svsm-kms %s ready on %s isolation=%s data=%s keys=%llu epoch=%llu\n", SVSM_VERSION, url, isolation, s->data,
 	       (unsigned long long)st.keys, (unsigned long long)st.epoch);
 	fflush(stdout);
+	snprintf(s->serving, sizeof(s->serving), "Serving on %s, isolation %s", url, isolation);
+	notify_ready(&s->notify, s->serving);
 }
 
 /* ---- running ---- */
+
+/*
+ * A sign of life means that the core answers: one that hangs holds this thread here, and the manager ends us.
+ * A core that died is none of its business, it is started again by ourselves.
+ */
+static void sign_of_life(struct serve *s)
+{
+	struct wire_status st;
+
+	if (!notify_due(&s->notify, mono_ms()))
+		return;
+	(void)!core_status(&s->k, &st);
+	notify_alive(&s->notify, mono_ms());
+}
 
 static void reload_all(struct serve *s)
 {
@@ -585,7 +691,7 @@ static int run(struct serve *s)
 {
 	struct kms *k = &s->k;
 	uint32_t tick = audit_tick_ms(k->audit);
-	uint64_t next_acls = 0;
+	uint64_t next_acls = 0, next_tls = mono_ms() + reload_interval(k->settings);
 	struct signalfd_siginfo si;
 
 	for (;;) {
@@ -595,6 +701,7 @@ static int run(struct serve *s)
 		(void)!poll(p, 2, (int)(tick < TICK_MS ? tick : TICK_MS));
 		audit_tick(k->audit);
 		metrics_tick(k->metrics, mono_ms() * 1000000);
+		sign_of_life(s);
 		if (p[1].revents && !restart_service(s))
 			break;
 		if (__atomic_load_n(&k->must_stop, __ATOMIC_SEQ_CST))
@@ -603,11 +710,18 @@ static int run(struct serve *s)
 			reload_acls(s);
 			next_acls = mono_ms() + 1000;
 		}
+		if (mono_ms() >= next_tls) {
+			reload_tls(k, false);
+			next_tls = mono_ms() + reload_interval(k->settings);
+		}
 		if (!(p[0].revents & POLLIN) || read(s->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
 			continue;
 		if (si.ssi_signo != SIGHUP)
 			return 0;
+		notify_reloading(&s->notify, mono_us(), "Reading the configuration");
 		reload_all(s);
+		reload_tls(k, true);
+		notify_ready(&s->notify, s->serving);
 	}
 	fprintf(stderr, "svsm-kms: stopping: %s\n", k->fatal);
 	return 74;
@@ -670,9 +784,11 @@ static void shut_down(struct serve *s)
 		stop_threads(k);
 	(void)!attest_stop(k->attest, ATTEST_STOP_MS);
 	server_free(k->server);
+	tls_free(k->tls);
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
 	channel_close(k->channel);
+	peers_free(k->peers);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -700,6 +816,9 @@ static enum rc start(struct serve *s, struct core_error *err)
 	if (rc != RC_OK)
 		return rc;
 	setup_notices(k->settings);
+	k->peers = peers_new();
+	if (!k->peers)
+		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);
 	snprintf(s->data_buf, sizeof(s->data_buf), "%s", s->data);
@@ -708,6 +827,8 @@ static enum rc start(struct serve *s, struct core_error *err)
 	rc = setup_choose_channel(k, s->channel, err);
 	if (rc == RC_OK)
 		rc = cache_settings(k) ? choose_listen(s, err) : RC_NO_ROOM;
+	if (rc == RC_OK)
+		rc = start_tls(s, err);
 	if (rc == RC_OK && k->workers == 0)
 		k->workers = cpus();
 	if (rc == RC_OK)
@@ -751,14 +872,20 @@ int serve_main(int argc, char **argv)
 		say("signalfd is not available");
 		return 71;
 	}
+	if (notify_open(getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), &s.notify) != RC_OK)
+		say("the service manager named by NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID cannot be told anything");
+	notify_status(&s.notify, "Opening the store");
 	if (start(&s, &err) != RC_OK) {
+		notify_status(&s.notify, err.text);
 		fprintf(stderr, "svsm-kms: %s\n", err.text);
 		shut_down(&s);
 		return err.exit_code;
 	}
 	print_ready(&s);
 	code = run(&s);
+	notify_stopping(&s.notify, code ? s.k.fatal : "Finishing requests");
 	shut_down(&s);
+	notify_close(&s.notify);
 	if (code == 0)
 		say("stopped");
 	return code;

@@ -107,32 +107,69 @@ MUST_CHECK static bool get_texts(struct cursor *c, uint64_t n, size_t max, struc
 
 /* ---- credential ---- */
 
-enum { CRED_COOKIE = 1, CRED_USER = 2 };
+enum {
+	CRED_COOKIE = 1,
+	CRED_USER = 2,
+	CRED_TOKEN = 4,
+	CRED_NEGOTIATE = 8,
+	CRED_DO_AS = 16,
+	CRED_TLS = 32,
+	CRED_ALL = 63
+};
+
+/* A text that is there if its flag is set. */
+MUST_CHECK static bool get_if(struct cursor *c, bool there, size_t max, struct slice *out)
+{
+	*out = slice_of(c->at, 0);
+	return !there || cur_str16(c, max, out);
+}
 
 MUST_CHECK static bool cred_get(struct cursor *c, struct wire_cred *out)
 {
 	uint8_t flags;
 
-	if (!get_flags(c, CRED_COOKIE | CRED_USER, &flags))
+	if (!get_flags(c, CRED_ALL, &flags))
 		return false;
 	out->has_cookie = flags & CRED_COOKIE;
 	out->has_user = flags & CRED_USER;
-	out->cookie = out->user = slice_of(c->at, 0);
-	if (out->has_cookie && !cur_str16(c, WIRE_COOKIE_MAX, &out->cookie))
-		return false;
-	if (out->has_user && !cur_str16(c, WIRE_USER_MAX, &out->user))
-		return false;
-	return cur_le16(c, &out->groups) && out->groups <= WIRE_GROUPS_MAX &&
-	       get_texts(c, out->groups, WIRE_GROUP_MAX, &out->group);
+	out->has_token = flags & CRED_TOKEN;
+	out->has_negotiate = flags & CRED_NEGOTIATE;
+	out->has_do_as = flags & CRED_DO_AS;
+	out->tls = flags & CRED_TLS;
+	return get_if(c, out->has_cookie, WIRE_COOKIE_MAX, &out->cookie) &&
+	       get_if(c, out->has_user, WIRE_USER_MAX, &out->user) &&
+	       get_if(c, out->has_token, WIRE_TOKEN_MAX, &out->token) &&
+	       get_if(c, out->has_negotiate, WIRE_NEGOTIATE_MAX, &out->negotiate) &&
+	       get_if(c, out->has_do_as, WIRE_USER_MAX, &out->do_as) && cur_str16(c, 16, &out->peer) &&
+	       (out->peer.len == 0 || out->peer.len == 4 || out->peer.len == 16) &&
+	       cur_le16(c, &out->names) && out->names <= WIRE_PEER_NAMES_MAX &&
+	       get_texts(c, out->names, WIRE_GROUP_MAX, &out->name) && cur_le16(c, &out->groups) &&
+	       out->groups <= WIRE_GROUPS_MAX && get_texts(c, out->groups, WIRE_GROUP_MAX, &out->group);
 }
 
 void wire_cred_put(struct sink *s, const struct wire_cred *c)
 {
-	sink_u8(s, (uint8_t)((c->has_cookie ? CRED_COOKIE : 0) | (c->has_user ? CRED_USER : 0)));
-	if (c->has_cookie)
-		sink_str16(s, c->cookie);
-	if (c->has_user)
-		sink_str16(s, c->user);
+	const struct {
+		bool there;
+		uint8_t flag;
+		const struct slice *text;
+	} part[] = { { c->has_cookie, CRED_COOKIE, &c->cookie },
+		     { c->has_user, CRED_USER, &c->user },
+		     { c->has_token, CRED_TOKEN, &c->token },
+		     { c->has_negotiate, CRED_NEGOTIATE, &c->negotiate },
+		     { c->has_do_as, CRED_DO_AS, &c->do_as } };
+	uint8_t flags = c->tls ? CRED_TLS : 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(part); i++)
+		flags |= part[i].there ? part[i].flag : 0;
+	sink_u8(s, flags);
+	for (i = 0; i < ARRAY_LEN(part); i++)
+		if (part[i].there)
+			sink_str16(s, *part[i].text);
+	sink_str16(s, c->peer);
+	sink_le16(s, c->names);
+	sink_put(s, c->name.at, c->name.left);
 	sink_le16(s, c->groups);
 	sink_put(s, c->group.at, c->group.left);
 }
@@ -164,6 +201,26 @@ void wire_name_req_put(struct sink *s, const struct wire_name_req *m)
 	sink_str16(s, m->name);
 	sink_le32(s, m->count);
 	sink_le64(s, m->from);
+}
+
+enum rc wire_dt_req_get(struct cursor in, struct wire_dt_req *out)
+{
+	struct wire_dt_req r = { 0 };
+
+	if (!cred_get(&in, &r.cred) || !get_bool(&in, &r.has_renewer) ||
+	    !cur_str16(&in, WIRE_PRINCIPAL_MAX, &r.renewer) || !cur_str16(&in, WIRE_TOKEN_MAX, &r.token) ||
+	    !cur_end(&in))
+		return RC_BAD_INPUT;
+	*out = r;
+	return RC_OK;
+}
+
+void wire_dt_req_put(struct sink *s, const struct wire_dt_req *m)
+{
+	wire_cred_put(s, &m->cred);
+	sink_u8(s, m->has_renewer);
+	sink_str16(s, m->renewer);
+	sink_str16(s, m->token);
 }
 
 enum { CREATE_NULL = 1, CREATE_UPPER = 2, CREATE_CIPHER = 4, CREATE_DESCRIPTION = 8 };
@@ -355,8 +412,10 @@ enum rc wire_ans_get(struct cursor in, struct wire_ans *out)
 		return RC_BAD_INPUT;
 	r.body = cur_of(body.p, body.len);
 	trailer = cur_of(rest.p, rest.len);
-	if (!cur_str16(&trailer, WIRE_USER_MAX, &r.user) || !cur_str16(&trailer, WIRE_COOKIE_MAX, &r.cookie) ||
-	    !cur_str16(&trailer, UINT16_MAX, &r.arg))
+	if (!cur_str16(&trailer, WIRE_USER_MAX, &r.user) ||
+	    !cur_str16(&trailer, WIRE_PRINCIPAL_MAX, &r.principal) ||
+	    !cur_str16(&trailer, WIRE_USER_MAX, &r.real) ||
+	    !cur_str16(&trailer, WIRE_COOKIE_MAX, &r.cookie) || !cur_str16(&trailer, UINT16_MAX, &r.arg))
 		return RC_BAD_INPUT;
 	for (i = 0; i < r.head.events; i++) {
 		struct wire_event *e = &r.event[i];
@@ -367,7 +426,7 @@ enum rc wire_ans_get(struct cursor in, struct wire_ans *out)
 		    !get_bool(&trailer, &e->has_key) || !cur_str16(&trailer, WIRE_VERSION_NAME_MAX, &e->key))
 			return RC_BAD_INPUT;
 	}
-	if (!cur_end(&trailer))
+	if (!cur_str16(&trailer, WIRE_CHAIN_MAX, &r.chain) || !cur_end(&trailer))
 		return RC_BAD_INPUT;
 	*out = r;
 	return RC_OK;
@@ -390,6 +449,8 @@ size_t wire_ans_end(struct sink *s, uint8_t *start, const struct wire_ans *m)
 		return 0;
 	h.body_len = (uint32_t)(before - sizeof(h));
 	sink_str16(s, m->user);
+	sink_str16(s, m->principal);
+	sink_str16(s, m->real);
 	sink_str16(s, m->cookie);
 	sink_str16(s, m->arg);
 	for (i = 0; i < h.events; i++) {
@@ -398,6 +459,7 @@ size_t wire_ans_end(struct sink *s, uint8_t *start, const struct wire_ans *m)
 		sink_u8(s, m->event[i].has_key);
 		sink_str16(s, m->event[i].key);
 	}
+	sink_str16(s, m->chain);
 	if (!sink_ok(s))
 		return 0;
 	h.trailer_len = (uint32_t)(s->need - before);

@@ -19,7 +19,12 @@
 #define WIRE_DESCRIPTION_MAX 4096u
 #define WIRE_ATTRS_MAX 16384u		/* encoded attributes */
 #define WIRE_USER_MAX 512u
+#define WIRE_PRINCIPAL_MAX 1024u /* primary/instance@REALM */
 #define WIRE_COOKIE_MAX 4096u
+#define WIRE_NEGOTIATE_MAX 49152u /* a SPNEGO or Kerberos token */
+#define WIRE_TOKEN_MAX 4096u      /* a delegation token */
+#define WIRE_PEER_NAMES_MAX 64u
+#define WIRE_CHAIN_MAX 65535u /* audit chain entries of one call */
 #define WIRE_GROUPS_MAX 1024u
 #define WIRE_GROUP_MAX 256u
 #define WIRE_MATERIAL_MAX 32u		/* key material */
@@ -47,8 +52,16 @@ enum wire_call {
 	CALL_RECOVER_FINISH,
 	CALL_ACL_CHECK,
 	CALL_CONFIG_SIGNED,
+	CALL_DT_EXPIRE,
+	CALL_AUDIT_RESUME,
+	CALL_AUDIT_CHECKPOINT,
+	CALL_AUDIT_GAP,
 	/* on behalf of a user */
 	CALL_AUTH,
+	CALL_ADMIN,
+	CALL_DT_GET,
+	CALL_DT_RENEW,
+	CALL_DT_CANCEL,
 	CALL_CREATE,
 	CALL_IMPORT,
 	CALL_DELETE,
@@ -70,61 +83,74 @@ enum wire_call {
 /* Results. The proxy maps them one to one onto HTTP; proxy/answer.c has the texts. */
 enum wire_err {
 	E_OK = 0,
-	E_BAD_MESSAGE,		/* the proxy's fault */
-	E_TOO_BIG,		/* the answer needs num[0] bytes: ask again with a larger slot */
-	E_BUSY,			/* the key has an uncommitted change: ask again after the commit */
-	E_NOT_READY,		/* no store is open */
-	E_STATE,		/* the call does not fit the state of the store */
+	E_BAD_MESSAGE, /* the proxy's fault */
+	E_TOO_BIG,     /* the answer needs num[0] bytes: ask again with a larger slot */
+	E_BUSY,        /* the key has an uncommitted change: ask again after the commit */
+	E_NOT_READY,   /* no store is open */
+	E_STATE,       /* the call does not fit the state of the store */
 	E_NO_CONFIG,
 	E_NO_MEMORY,
-	E_FULL,			/* a limit of the core is reached; num[0] names it: enum wire_limit */
-	E_RANDOM,		/* the random source failed its tests; nothing was generated */
+	E_FULL,   /* a limit of the core is reached; num[0] names it: enum wire_limit */
+	E_RANDOM, /* the random source failed its tests; nothing was generated */
 	E_INTERNAL,
 	/* identity and rights */
-	E_UNAUTHENTICATED,	/* note: enum wire_note; arg: the offending text, if any */
-	E_OP_DENIED,		/* num[0]: enum wire_op; arg: key name if num[1] */
-	E_KEY_DENIED,		/* num[0]: enum wire_keyop; arg: ACL name */
+	E_UNAUTHENTICATED, /* note: enum wire_note; num[0]: enum wire_scheme; arg: the offending text, if any */
+	E_OP_DENIED,       /* num[0]: enum wire_op; arg: key name if num[1] */
+	E_KEY_DENIED,      /* num[0]: enum wire_keyop; arg: ACL name */
 	E_CREATE_DENIED,
 	/* arguments */
 	E_NAME_NULL,
 	E_NAME_EMPTY,
 	E_UPPERCASE,
-	E_LIMIT,		/* an argument is longer than allowed; num[0]: the limit */
-	E_ACL_NAME_TWICE,	/* an empty key.acl.name, where the core would add one */
+	E_LIMIT,          /* an argument is longer than allowed; num[0]: the limit */
+	E_ACL_NAME_TWICE, /* an empty key.acl.name, where the core would add one */
 	E_EXISTS,
-	E_NO_KEY,		/* delete, roll with material */
-	E_NO_METADATA,		/* roll without material */
+	E_NO_KEY,      /* delete, roll with material */
+	E_NO_METADATA, /* roll without material */
 	E_GENERATE_NO_KEY,
-	E_MATERIAL_LENGTH,	/* num[0] required bits, num[1] got */
+	E_MATERIAL_LENGTH, /* num[0] required bits, num[1] got */
 	E_KEY_SIZE,
 	E_ALGORITHM,
 	E_VERSION_NOT_FOUND,
-	E_VERSION_NOT_FOUND_NOAUTH,	/* the same with key authorization off */
+	E_VERSION_NOT_FOUND_NOAUTH, /* the same with key authorization off */
 	E_VERSION_MISMATCH,
 	E_IV_LENGTH,
-	E_CIPHER_KEY,		/* the configured suite has no such key length */
-	E_CONFIG,		/* arg: which property, and why */
+	E_CIPHER_KEY, /* the configured suite has no such key length */
+	E_CONFIG,     /* arg: which property, and why */
 	/* store */
-	E_SLOT_KEY,		/* no keyslot opens with the platform's key */
+	E_SLOT_KEY, /* no keyslot opens with the platform's key */
 	E_SLOT_FORMAT,
-	E_HEAD,			/* the head is damaged or belongs to another store */
-	E_EPOCH_FLOOR,		/* num[0] epoch found, num[1] floor */
-	E_RECORD,		/* a record does not open; arg: its id */
-	E_RECORD_AHEAD,		/* a record is newer than the head; arg: its id */
-	E_RECORD_TWICE,		/* two records of one key; arg: its id */
-	E_COUNT,		/* num[0] found, num[1] expected */
-	E_SET,			/* right number, but not the records the head was sealed over */
+	E_HEAD,         /* the head is damaged or belongs to another store */
+	E_EPOCH_FLOOR,  /* num[0] epoch found, num[1] floor */
+	E_RECORD,       /* a record does not open; arg: its id */
+	E_RECORD_AHEAD, /* a record is newer than the head; arg: its id */
+	E_RECORD_TWICE, /* two records of one key; arg: its id */
+	E_COUNT,        /* num[0] found, num[1] expected */
+	E_SET,          /* right number, but not the records the head was sealed over */
 	E_RECOVERY_KEY,
 	/* owner */
-	E_OWNER_ONLY,		/* the store has an owner: only what the owner signed is taken */
-	E_OWNER_SIGNATURE,	/* the signature does not fit, or the key is none */
-	E_OWNER_OTHER,		/* signed by somebody who is not the owner */
-	E_OWNER_OLD,		/* num[0] version signed, num[1] the least that is taken */
-	E_OWNER_STORE,		/* signed for another store */
+	E_OWNER_ONLY,      /* the store has an owner: only what the owner signed is taken */
+	E_OWNER_SIGNATURE, /* the signature does not fit, or the key is none */
+	E_OWNER_OTHER,     /* signed by somebody who is not the owner */
+	E_OWNER_OLD,       /* num[0] version signed, num[1] the least that is taken */
+	E_OWNER_STORE,     /* signed for another store */
+	/* identity, further */
+	E_NEGOTIATE,    /* Kerberos did not accept; arg: why */
+	E_TOKEN,        /* a delegation token does not count; arg: Hadoop's text */
+	E_TOKEN_DENIED, /* not this user's to renew or to cancel; arg: Hadoop's text */
+	E_DO_AS_DENIED, /* num[0]: enum wire_do_as; arg: whom */
+	E_ADMIN_DENIED, /* not in hadoop.kms.http.administrators */
+	E_KEYTAB,       /* arg: what is wrong with it */
+	E_AUDIT,        /* the audit chain cannot be kept, and the setting says to refuse */
 	E_COUNT_
 };
 
-enum wire_limit { LIMIT_KEYS = 1, LIMIT_MEMORY, LIMIT_VERSIONS, LIMIT_PENDING, LIMIT_MEMLOCK };
+enum wire_limit { LIMIT_KEYS = 1, LIMIT_MEMORY, LIMIT_VERSIONS, LIMIT_PENDING, LIMIT_MEMLOCK, LIMIT_TOKENS };
+
+/* num[0] of E_UNAUTHENTICATED: how one may show who he is. */
+enum wire_scheme { SCHEME_PSEUDO = 1, SCHEME_NEGOTIATE = 2 };
+
+enum wire_do_as { DO_AS_USER = 0, DO_AS_HOST = 1 };
 
 /* Why no cookie was accepted (specs: Hadoop KMS, authentication filter). */
 enum wire_note {
@@ -137,6 +163,7 @@ enum wire_note {
 	NOTE_TYPE,
 	NOTE_EXPIRED,
 	NOTE_USER,		/* the name given is not one */
+	NOTE_CONTINUE,		/* Kerberos needs another round; arg: the token for the client */
 };
 
 /* Operations as ACLs and audit know them. */
@@ -166,12 +193,24 @@ const char *wire_keyop_name(unsigned op);	/* "MANAGEMENT"; never NULL */
 
 /* ---- requests on behalf of a user ---- */
 
-/* cred := flags:u8 [cookie:str16] [user:str16] groups:u16 group:str16[groups] */
+/*
+ * cred := flags:u8 [cookie:str16] [user:str16] [token:str16] [negotiate:str16] [do_as:str16] peer:str16
+ *         names:u16 name:str16[names] groups:u16 group:str16[groups]
+ * What a request shows of who is calling, as it came: nothing of it is believed before it is proven. peer,
+ * names and groups are the proxy's word.
+ */
 struct wire_cred {
-	bool has_cookie, has_user;
+	bool has_cookie, has_user, has_token, has_negotiate, has_do_as, tls;
 	struct slice cookie, user;
+	struct slice token;     /* a delegation token, decoded from its URL form */
+	struct slice negotiate; /* what follows "Negotiate", decoded */
+	struct slice do_as;
+	struct slice peer; /* the client's address: 4 or 16 bytes, or none */
+	uint16_t names;
+	struct cursor
+		name; /* those host names of the proxy-user rules that are this peer; wire_group_next() */
 	uint16_t groups;
-	struct cursor group;	/* the encoded names; wire_group_next() */
+	struct cursor group; /* the operating system's groups of the user acted for; wire_group_next() */
 };
 void wire_cred_put(struct sink *s, const struct wire_cred *c);
 MUST_CHECK bool wire_group_next(struct cursor *c, struct slice *out);
@@ -189,6 +228,19 @@ struct wire_name_req {
 };
 enum rc wire_name_req_get(struct cursor in, struct wire_name_req *out);
 void wire_name_req_put(struct sink *s, const struct wire_name_req *m);
+
+/*
+ * dt_req := cred flags:u8 renewer:str16 token:str16   (DT_GET: renewer, if any; DT_RENEW, DT_CANCEL: token)
+ * Bodies: staged; the kv's material is the token (DT_GET), or the date it counts until, ms:u64 (DT_RENEW).
+ * DT_EXPIRE, a control call: from:u64; body: next:u64 count:u32 staged[count], next 0 at the end.
+ */
+struct wire_dt_req {
+	struct wire_cred cred;
+	bool has_renewer;
+	struct slice renewer, token;
+};
+enum rc wire_dt_req_get(struct cursor in, struct wire_dt_req *out);
+void wire_dt_req_put(struct sink *s, const struct wire_dt_req *m);
 
 /*
  * create_req := cred flags:u8 length:u32 created:u64 name:str16 cipher:str16 description:str16
@@ -265,7 +317,8 @@ MUST_CHECK bool wire_name_next(struct cursor *c, struct slice *out);
 /* ---- answers on behalf of a user ---- */
 
 /*
- * ans := head body trailer;  trailer := user:str16 cookie:str16 arg:str16 event[events]
+ * ans := head body trailer;
+ * trailer := user:str16 principal:str16 real:str16 cookie:str16 arg:str16 event[events] chain:str16
  * event := status:u8 op:u8 has_key:u8 key:str16
  * The head is written last, so that the body is built in place in the response page.
  */
@@ -291,7 +344,11 @@ struct wire_event {
 struct wire_ans {
 	struct wire_ans_head head;
 	struct cursor body;
-	struct slice user, cookie, arg;
+	struct slice user;      /* the short name that rights were asked for */
+	struct slice principal; /* as the audit log shows the caller */
+	struct slice real;      /* who acts for user, if somebody does */
+	struct slice cookie, arg;
+	struct slice chain; /* entries of the audit chain that the call made, for its file */
 	struct wire_event event[WIRE_EVENTS_MAX];
 };
 /* in: the whole answer, private or the service's own response page. */
@@ -451,8 +508,9 @@ struct wire_status {
 	uint64_t config_version;	/* of the signed configuration in force, else 0 */
 	uint32_t owner_unsealed;	/* 1: a HEAD and COMMIT are needed to keep owner and version */
 	uint32_t zero;
+	uint64_t tokens;	/* delegation tokens */
 };
-ABI_SIZE(struct wire_status, 120);
+ABI_SIZE(struct wire_status, 128);
 enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
 enum wire_store_state { STORE_NONE = 0, STORE_LOADING = 1, STORE_READY = 2, STORE_REFUSED = 3 };
 

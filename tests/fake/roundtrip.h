@@ -23,12 +23,22 @@ static inline unsigned rt_touch(struct slice s)
 
 static inline void rt_cred(const struct wire_cred *c)
 {
-	struct cursor g = c->group;
+	struct cursor g = c->group, p = c->name;
 	struct slice one;
 	unsigned n = 0;
 
 	rt_touch(c->cookie);
 	rt_touch(c->user);
+	rt_touch(c->token);
+	rt_touch(c->negotiate);
+	rt_touch(c->do_as);
+	rt_touch(c->peer);
+	while (wire_group_next(&p, &one)) {
+		rt_touch(one);
+		n++;
+	}
+	INVARIANT(n == c->names && cur_end(&p));
+	n = 0;
 	while (wire_group_next(&g, &one)) {
 		rt_touch(one);
 		n++;
@@ -45,6 +55,19 @@ static inline bool rt_name_req(struct cursor in, struct sink *out)
 	rt_cred(&m.cred);
 	rt_touch(m.name);
 	wire_name_req_put(out, &m);
+	return true;
+}
+
+static inline bool rt_dt_req(struct cursor in, struct sink *out)
+{
+	struct wire_dt_req m;
+
+	if (wire_dt_req_get(in, &m) != RC_OK)
+		return false;
+	rt_cred(&m.cred);
+	rt_touch(m.renewer);
+	rt_touch(m.token);
+	wire_dt_req_put(out, &m);
 	return true;
 }
 

@@ -13,8 +13,8 @@ static uint8_t scratch[70000];
 
 static struct wire_cred cred(int variant)
 {
-	static uint8_t groups[64];
-	struct sink s = sink_of(groups, sizeof(groups));
+	static uint8_t groups[64], names[64];
+	struct sink s = sink_of(groups, sizeof(groups)), t = sink_of(names, sizeof(names));
 	struct wire_cred c = { 0 };
 
 	c.cookie = c.user = slice_of("", 0);
@@ -29,6 +29,18 @@ static struct wire_cred cred(int variant)
 		sink_str16(&s, slice_str(""));
 		c.groups = 2;
 	}
+	if (variant == 3) {
+		c.has_token = c.has_negotiate = c.has_do_as = c.tls = true;
+		c.token = slice_str("token");
+		c.negotiate = slice_str("spnego");
+		c.do_as = slice_str("bob");
+		c.peer = slice_str("\x7f\x01\x01\x01");
+		sink_str16(&t, slice_str("gateway"));
+		c.names = 1;
+	} else if (variant == 2) {
+		c.peer = slice_str("0123456789abcdef");
+	}
+	c.name = cur_of(names, t.need);
 	c.group = cur_of(groups, s.need);
 	return c;
 }
@@ -39,6 +51,16 @@ static void w_name_req(struct sink *s, int v)
 				   .from = v ? 1ull << 40 : 0 };
 
 	wire_name_req_put(s, &m);
+}
+
+static void w_dt_req(struct sink *s, int v)
+{
+	struct wire_dt_req m = { .cred = cred(v),
+				 .has_renewer = v & 1,
+				 .renewer = slice_str(v & 1 ? "yarn" : ""),
+				 .token = slice_str(v & 2 ? "token" : "") };
+
+	wire_dt_req_put(s, &m);
 }
 
 static void w_create_req(struct sink *s, int v)
@@ -111,6 +133,9 @@ static void w_ans(struct sink *s, int v)
 	int i;
 
 	m.user = slice_str(v ? "ann" : "");
+	m.principal = slice_str(v ? "ann@EXAMPLE.COM" : "");
+	m.real = slice_str(v & 2 ? "oozie" : "");
+	m.chain = slice_str(v & 1 ? "entries" : "");
 	m.cookie = slice_str(v & 1 ? "cookie" : "");
 	m.arg = slice_str(v & 2 ? "argument" : "");
 	for (i = 0; i < v; i++)
@@ -225,10 +250,11 @@ static const struct row {
 	bool rows;	/* read one after the other: a truncation may end between two */
 } rows[] = {
 #define R(m, many) { #m, w_##m, rt_##m, many }
-	R(name_req, false),  R(create_req, false), R(roll_req, false), R(eek_req, false), R(batch_req, false),
-	R(names_req, false), R(ans, false),	   R(kv, true),	       R(meta, true),	  R(eek, true),
-	R(staged, true),     R(config_req, false), R(open_req, false), R(load_req, false), R(tickets_req, false),
-	R(blob_req, false),  R(acl_req, false),
+	R(name_req, false),  R(create_req, false), R(roll_req, false),    R(eek_req, false),
+	R(batch_req, false), R(names_req, false),  R(ans, false),         R(kv, true),
+	R(meta, true),       R(eek, true),         R(staged, true),       R(config_req, false),
+	R(open_req, false),  R(load_req, false),   R(tickets_req, false), R(blob_req, false),
+	R(acl_req, false),   R(dt_req, false),
 #undef R
 };
 
@@ -330,8 +356,63 @@ TEST(every_bent_byte_is_refused_or_means_itself)
 }
 
 /* A message with one text of n bytes; true if it is read. */
-enum which { NAME, CREATE_NAME, CIPHER, DESCRIPTION, ATTRS, MATERIAL, ROLL_NAME, ROLL_MATERIAL, EEK_VERSION, EEK_NAME,
-	     EEK_IV, EEK_MATERIAL, BATCH_NAME, NAMES_NAME, COOKIE, USER, GROUP, ACL_KEY, KV_NAME, META_NAME };
+enum which {
+	NAME,
+	CREATE_NAME,
+	CIPHER,
+	DESCRIPTION,
+	ATTRS,
+	MATERIAL,
+	ROLL_NAME,
+	ROLL_MATERIAL,
+	TOKEN,
+	NEGOTIATE,
+	DO_AS,
+	PEER_NAME,
+	EEK_VERSION,
+	EEK_NAME,
+	EEK_IV,
+	EEK_MATERIAL,
+	BATCH_NAME,
+	NAMES_NAME,
+	COOKIE,
+	USER,
+	GROUP,
+	ACL_KEY,
+	KV_NAME,
+	META_NAME
+};
+
+/* e: room for one name or group */
+static void cred_with(struct wire_cred *c, enum which w, struct slice text, struct sink *e)
+{
+	const struct {
+		enum which w;
+		bool *there;
+		struct slice *text;
+	} part[] = { { COOKIE, &c->has_cookie, &c->cookie },
+		     { USER, &c->has_user, &c->user },
+		     { TOKEN, &c->has_token, &c->token },
+		     { NEGOTIATE, &c->has_negotiate, &c->negotiate },
+		     { DO_AS, &c->has_do_as, &c->do_as } };
+	struct cursor one = cur_of(e->at, 2 + text.len);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(part); i++)
+		if (part[i].w == w) {
+			*part[i].there = true;
+			*part[i].text = text;
+			return;
+		}
+	sink_str16(e, text);
+	if (w == GROUP) {
+		c->groups = 1;
+		c->group = one;
+	} else {
+		c->names = 1;
+		c->name = one;
+	}
+}
 
 static bool read_with(enum which w, size_t n)
 {
@@ -348,20 +429,15 @@ static bool read_with(enum which w, size_t n)
 	case NAME:
 	case COOKIE:
 	case USER:
+	case TOKEN:
+	case NEGOTIATE:
+	case DO_AS:
+	case PEER_NAME:
 	case GROUP: {
 		struct wire_name_req m = { .cred = c, .name = w == NAME ? text : none };
 
-		if (w == COOKIE) {
-			m.cred.has_cookie = true;
-			m.cred.cookie = text;
-		} else if (w == USER) {
-			m.cred.has_user = true;
-			m.cred.user = text;
-		} else if (w == GROUP) {
-			sink_str16(&e, text);
-			m.cred.groups = 1;
-			m.cred.group = cur_of(enc, e.need);
-		}
+		if (w != NAME)
+			cred_with(&m.cred, w, text, &e);
 		wire_name_req_put(&s, &m);
 		r = &rows[0];
 		break;
@@ -470,13 +546,30 @@ TEST(every_text_has_its_limit_and_not_a_byte_more)
 		enum which which;
 		size_t max;
 	} v[] = {
-		{ NAME, WIRE_VERSION_NAME_MAX }, { CREATE_NAME, WIRE_NAME_MAX }, { CIPHER, WIRE_CIPHER_MAX },
-		{ DESCRIPTION, WIRE_DESCRIPTION_MAX }, { ATTRS, WIRE_ATTRS_MAX }, { MATERIAL, WIRE_EEK_MAX },
-		{ ROLL_NAME, WIRE_NAME_MAX }, { ROLL_MATERIAL, WIRE_EEK_MAX }, { EEK_VERSION, WIRE_VERSION_NAME_MAX },
-		{ EEK_NAME, WIRE_NAME_MAX }, { EEK_IV, WIRE_EEK_MAX }, { EEK_MATERIAL, WIRE_EEK_MAX },
-		{ BATCH_NAME, WIRE_NAME_MAX }, { NAMES_NAME, WIRE_NAME_MAX }, { COOKIE, WIRE_COOKIE_MAX },
-		{ USER, WIRE_USER_MAX }, { GROUP, WIRE_GROUP_MAX }, { ACL_KEY, WIRE_NAME_MAX },
-		{ KV_NAME, WIRE_NAME_MAX }, { META_NAME, WIRE_NAME_MAX },
+		{ NAME, WIRE_VERSION_NAME_MAX },
+		{ CREATE_NAME, WIRE_NAME_MAX },
+		{ CIPHER, WIRE_CIPHER_MAX },
+		{ DESCRIPTION, WIRE_DESCRIPTION_MAX },
+		{ ATTRS, WIRE_ATTRS_MAX },
+		{ MATERIAL, WIRE_EEK_MAX },
+		{ ROLL_NAME, WIRE_NAME_MAX },
+		{ ROLL_MATERIAL, WIRE_EEK_MAX },
+		{ EEK_VERSION, WIRE_VERSION_NAME_MAX },
+		{ EEK_NAME, WIRE_NAME_MAX },
+		{ EEK_IV, WIRE_EEK_MAX },
+		{ EEK_MATERIAL, WIRE_EEK_MAX },
+		{ BATCH_NAME, WIRE_NAME_MAX },
+		{ NAMES_NAME, WIRE_NAME_MAX },
+		{ COOKIE, WIRE_COOKIE_MAX },
+		{ USER, WIRE_USER_MAX },
+		{ GROUP, WIRE_GROUP_MAX },
+		{ ACL_KEY, WIRE_NAME_MAX },
+		{ TOKEN, WIRE_TOKEN_MAX },
+		{ NEGOTIATE, WIRE_NEGOTIATE_MAX },
+		{ DO_AS, WIRE_USER_MAX },
+		{ PEER_NAME, WIRE_GROUP_MAX },
+		{ KV_NAME, WIRE_NAME_MAX },
+		{ META_NAME, WIRE_NAME_MAX },
 	};
 	size_t i;
 
