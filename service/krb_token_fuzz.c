@@ -2,8 +2,8 @@
 /*
  * Fuzz target: tokens of clients. The first byte chooses what the rest is: a whole token, or a plain text that is put behind
  * good encryption, so that the parsers inside are reached too:
- *   mode:u8  0: token  1: ticket's inside  2: authenticator's inside  3: both (len:u16 of the first, in front)  4: AP-REQ in a raw frame
- *   mode & 0x30: encryption type
+ *   mode & 7     0: token  1: ticket's inside  2: authenticator's inside  3: both (len:u16 of the first, in front)
+ *   mode & 8     in Kerberos' own frame, not in SPNEGO      mode & 0x30  encryption type      mode & 0x40  with a MIC
  * Nobody is accepted who is not in the authenticated part, and a token is accepted once.
  */
 #include <stdlib.h>
