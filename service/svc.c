@@ -30,6 +30,7 @@ static const struct call_row calls[] = {
 	[CALL_CONFIG_SIGNED] = { op_config_signed, LOCK_NONE, false, false },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
+	[CALL_KEYTAB] = { op_keytab, LOCK_READ, true, true },
 	[CALL_ADMIN] = { op_admin, LOCK_READ, true, false },
 	[CALL_CREATE] = { op_create, LOCK_READ, true, true },
 	[CALL_IMPORT] = { op_import, LOCK_READ, true, true },
@@ -79,6 +80,7 @@ void svc_free(struct svc *s)
 	keys_wipe(&s->tokens);
 	keys_wipe(&s->secrets);
 	config_free(s->config);
+	krb_replay_wipe(&s->replay);
 	mem_wipe(s, sizeof(*s));
 	free(s);
 }
@@ -111,6 +113,8 @@ void svc_panic_wipe(struct svc *s)
 			if (s->workers[i]->big)
 				mem_wipe(s->workers[i]->big, CALL_LARGE_LEN);
 		}
+	if (s->config && s->config->keytab.len)
+		mem_wipe((void *)(uintptr_t)s->config->keytab.p, s->config->keytab.len);
 	if (s->config && s->config->has_secret)
 		mem_wipe((void *)(uintptr_t)s->config->secret.p, s->config->secret.len);
 	mem_wipe(&s->store, sizeof(s->store));
@@ -269,7 +273,7 @@ static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room,
 uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
 		  uint32_t *len)
 {
-	struct op o = { .s = s, .w = w };
+	struct op o = { .s = s, .w = w, .call = call };
 	uint32_t e;
 
 	*len = 0;
