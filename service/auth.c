@@ -27,11 +27,30 @@ static enum wire_err by_name(struct op *o, struct slice user, const struct crypt
 	return cookie_issue(o, k, user, user, o->now + o->cfg->validity_ms, 0);
 }
 
-static enum wire_err by_token(struct op *o)
+/* Somebody else acts for the user: ACLs can name him as "~name". */
+static void acted_by(struct op *o, struct slice real)
 {
-	op_arg(o, slice_str("org.apache.hadoop.security.token.SecretManager$InvalidToken: "
-			    "Token for real user: , can't be found in cache"));
-	return E_TOKEN;
+	char *mark = o->w->mark;
+
+	INVARIANT(real.len < sizeof(o->w->mark));	/* it was a user's name when it was let in */
+	mark[0] = '~';
+	memcpy(mark + 1, real.p, real.len);
+	o->mark = slice_of(mark, real.len + 1);
+	o->ans.real = real;
+}
+
+static enum wire_err by_token(struct op *o, struct slice token)
+{
+	struct slice user, real;
+	enum wire_err e = dtoken_identify(o, token, &user, &real);
+
+	if (e != E_OK)
+		return e;
+	found(o, user, user);
+	if (real.len)
+		acted_by(o, real);
+	o->by_token = true;
+	return E_OK;
 }
 
 /* The ticket is good for this once; the cookie lasts. */
@@ -86,7 +105,7 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 		}
 	}
 	if (cred->has_token)
-		return by_token(o);
+		return by_token(o, cred->token);
 	if (o->cfg->auth == AUTH_SIMPLE && cred->has_user && cred->user.len)
 		return by_name(o, cred->user, cur);
 	/* Only where a call does nothing else: made again, as any other may have to be, it would be a replay. */
@@ -127,7 +146,6 @@ static enum wire_err act_for(struct op *o, const struct wire_cred *cred)
 {
 	const struct proxy_user *p = config_proxy_user(o->cfg, o->user);
 	struct slice real = o->user, user = cred->do_as;
-	char *mark = o->w->mark;
 
 	if (!p || !user_valid(user) || !short_name(o, &user))
 		return do_as_denied(o, cred->do_as, DO_AS_USER);
@@ -137,10 +155,7 @@ static enum wire_err act_for(struct op *o, const struct wire_cred *cred)
 		return do_as_denied(o, cred->do_as, DO_AS_USER);
 	if (!proxy_user_from(p, cred->peer, cred->name))
 		return do_as_denied(o, cred->do_as, DO_AS_HOST);
-	mark[0] = '~';
-	memcpy(mark + 1, real.p, real.len);
-	o->mark = slice_of(mark, real.len + 1);
-	o->ans.real = real;
+	acted_by(o, real);
 	found(o, user, cred->do_as);
 	return E_OK;
 }

@@ -327,14 +327,19 @@ static enum rc v_admins(struct parse *p, struct slice v)
 	return v.len ? acl_parse(p, v, &p->c->admins) : RC_OK;
 }
 
-static enum rc v_validity(struct parse *p, struct slice v)
+static enum rc seconds(struct parse *p, struct slice v, uint64_t *ms)
 {
 	uint64_t s;
 
 	if (!number(v, 1000000000, &s) || s == 0)
 		return bad(p, "must be a number of seconds, at least 1");
-	p->c->validity_ms = s * 1000;
+	*ms = s * 1000;
 	return RC_OK;
+}
+
+static enum rc v_validity(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->validity_ms);
 }
 
 static enum rc v_inactive(struct parse *p, struct slice v)
@@ -348,6 +353,29 @@ static enum rc v_inactive(struct parse *p, struct slice v)
 	if (!number(v, 1000000000, &s))
 		return bad(p, "must be a number of seconds, or -1");
 	p->c->inactive_ms = s * 1000;
+	return RC_OK;
+}
+
+/* Delegation tokens. */
+static enum rc v_dt_update(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->dt_update_ms);
+}
+
+static enum rc v_dt_life(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->dt_life_ms);
+}
+
+static enum rc v_dt_renew(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->dt_renew_ms);
+}
+
+static enum rc v_dt_per_user(struct parse *p, struct slice v)
+{
+	if (!number(v, 1000000000, &p->c->dt_per_user) || p->c->dt_per_user == 0)
+		return bad(p, "must be a number of tokens, at least 1");
 	return RC_OK;
 }
 
@@ -495,6 +523,10 @@ static const struct {
 	{ "hadoop.kms.authentication.token.validity", v_validity },
 	{ "hadoop.kms.authentication.token.max-inactive-interval", v_inactive },
 	{ "hadoop.kms.authentication.simple.anonymous.allowed", v_anonymous },
+	{ "hadoop.kms.authentication.delegation-token.update-interval.sec", v_dt_update },
+	{ "hadoop.kms.authentication.delegation-token.max-lifetime.sec", v_dt_life },
+	{ "hadoop.kms.authentication.delegation-token.renew-interval.sec", v_dt_renew },
+	{ "svsm.kms.delegation-token.max-per-user", v_dt_per_user },
 	{ "hadoop.kms.key.authorization.enable", v_key_authorization },
 	{ "hadoop.security.crypto.cipher.suite", v_suite },
 	{ "hadoop.security.key.default.bitlength", v_bits },
@@ -845,6 +877,9 @@ enum rc config_parse(const struct wire_config_req *m, struct config **out, struc
 	p.c->validity_ms = 36000 * 1000ull;
 	p.c->rules = p.c->realm = p.c->keytab = slice_of("", 0);
 	p.c->skew_ms = 300 * 1000;
+	p.c->dt_update_ms = p.c->dt_renew_ms = 86400 * 1000ull;
+	p.c->dt_life_ms = 604800 * 1000ull;
+	p.c->dt_per_user = 10000;
 	rc = p.c->arena ? parse_all(&p, m, which) : RC_NO_ROOM;
 	if (rc != RC_OK) {
 		*why = p.why ? p.why : "";

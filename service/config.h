@@ -86,6 +86,8 @@ struct config {
 	uint32_t default_bits;
 	struct slice default_cipher;
 	uint64_t validity_ms, inactive_ms;	/* inactive_ms 0: off */
+	uint64_t dt_update_ms, dt_life_ms, dt_renew_ms;	/* delegation tokens: none is 0 */
+	uint64_t dt_per_user;		/* tokens that one user may have */
 	bool has_secret;
 	struct slice secret;		/* signs tokens instead of a random one */
 	bool has_recovery;

@@ -14,6 +14,7 @@
 #include "service/auth.h"
 #include "service/clock.h"
 #include "service/config.h"
+#include "service/dtoken.h"
 #include "service/keys.h"
 #include "service/keytab.h"
 #include "service/krb.h"
@@ -28,6 +29,7 @@ struct svc {
 	struct config *config;		/* NULL before the first CONFIG */
 	struct signed_by config_by;
 	struct keys keys, tokens, secrets;	/* by kind: svc_table() */
+	struct dtoken_counts dtokens;
 	struct store store;
 	struct txn txn;
 	struct clock clock;
@@ -58,7 +60,11 @@ struct svc_worker {
 	char cookie[WIRE_COOKIE_MAX];
 	char mark[WIRE_USER_MAX + 1], short_name[WIRE_USER_MAX], acted[WIRE_USER_MAX];
 	struct krb_identity identity;
-	char arg[WIRE_VERSION_NAME_MAX + 256];
+	char arg[4096];
+	/* the master key of delegation tokens that was used last: of that root, with that number */
+	struct crypto_mac_key dt_key;
+	uint64_t dt_root;
+	uint32_t dt_number;
 };
 
 /* One call in progress. */
@@ -121,5 +127,11 @@ enum wire_err op_slot_recovery(struct op *o);
 enum wire_err op_recover_begin(struct op *o);
 enum wire_err op_recover_finish(struct op *o);
 enum wire_err op_acl_check(struct op *o);
+
+/* ops_dtoken.c */
+enum wire_err op_dt_get(struct op *o);
+enum wire_err op_dt_renew(struct op *o);
+enum wire_err op_dt_cancel(struct op *o);
+enum wire_err op_dt_expire(struct op *o);
 
 #endif

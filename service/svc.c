@@ -28,10 +28,14 @@ static const struct call_row calls[] = {
 	[CALL_RECOVER_BEGIN] = { op_recover_begin, LOCK_WRITE, false, false },
 	[CALL_RECOVER_FINISH] = { op_recover_finish, LOCK_WRITE, false, false },
 	[CALL_CONFIG_SIGNED] = { op_config_signed, LOCK_NONE, false, false },
+	[CALL_DT_EXPIRE] = { op_dt_expire, LOCK_READ, true, true },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
 	[CALL_KEYTAB] = { op_keytab, LOCK_READ, true, true },
 	[CALL_ADMIN] = { op_admin, LOCK_READ, true, false },
+	[CALL_DT_GET] = { op_dt_get, LOCK_READ, true, true },
+	[CALL_DT_RENEW] = { op_dt_renew, LOCK_READ, true, true },
+	[CALL_DT_CANCEL] = { op_dt_cancel, LOCK_READ, true, true },
 	[CALL_CREATE] = { op_create, LOCK_READ, true, true },
 	[CALL_IMPORT] = { op_import, LOCK_READ, true, true },
 	[CALL_DELETE] = { op_delete, LOCK_READ, true, true },
@@ -68,6 +72,8 @@ struct svc *svc_new(const struct svc_options *opt)
 	keys_init(&s->keys, NULL);
 	keys_init(&s->tokens, NULL);
 	keys_init(&s->secrets, NULL);
+	pthread_mutex_init(&s->dtokens.lock, NULL);
+	dtoken_counts_init(&s->dtokens, NULL);
 	return s;
 }
 
@@ -79,6 +85,7 @@ void svc_free(struct svc *s)
 	keys_wipe(&s->keys);
 	keys_wipe(&s->tokens);
 	keys_wipe(&s->secrets);
+	keys_wipe(&s->dtokens.owners);
 	config_free(s->config);
 	krb_replay_wipe(&s->replay);
 	mem_wipe(s, sizeof(*s));
@@ -109,6 +116,7 @@ void svc_panic_wipe(struct svc *s)
 	for (i = 0; i < ARRAY_LEN(s->workers); i++)
 		if (s->workers[i]) {
 			mem_wipe(&s->workers[i]->random, sizeof(s->workers[i]->random));
+			mem_wipe(&s->workers[i]->dt_key, sizeof(s->workers[i]->dt_key));
 			mem_wipe(s->workers[i]->small, sizeof(s->workers[i]->small));
 			if (s->workers[i]->big)
 				mem_wipe(s->workers[i]->big, CALL_LARGE_LEN);

@@ -147,7 +147,7 @@ enum wire_err {
 	E_COUNT_
 };
 
-enum wire_limit { LIMIT_KEYS = 1, LIMIT_MEMORY, LIMIT_VERSIONS, LIMIT_PENDING, LIMIT_MEMLOCK };
+enum wire_limit { LIMIT_KEYS = 1, LIMIT_MEMORY, LIMIT_VERSIONS, LIMIT_PENDING, LIMIT_MEMLOCK, LIMIT_TOKENS };
 
 /* num[0] of E_UNAUTHENTICATED: how one may show who he is. */
 enum wire_scheme { SCHEME_PSEUDO = 1, SCHEME_NEGOTIATE = 2 };
@@ -231,7 +231,10 @@ struct wire_name_req {
 enum rc wire_name_req_get(struct cursor in, struct wire_name_req *out);
 void wire_name_req_put(struct sink *s, const struct wire_name_req *m);
 
-/* dt_req := cred flags:u8 renewer:str16 token:str16   (DT_GET: renewer, if any; DT_RENEW, DT_CANCEL: token)
+/*
+ * dt_req := cred flags:u8 renewer:str16 token:str16   (DT_GET: renewer, if any; DT_RENEW, DT_CANCEL: token)
+ * Bodies: staged; the kv's material is the token (DT_GET), or the date it counts until, ms:u64 (DT_RENEW).
+ * DT_EXPIRE, a control call: from:u64; body: next:u64 count:u32 staged[count], next 0 at the end.
  */
 struct wire_dt_req {
 	struct wire_cred cred;
