@@ -70,6 +70,7 @@ enum setting {
 	SET_STORE_MAP_MAX,
 	SET_STORE_EPOCH_MIN,
 	SET_RECOVERY_KEY,
+	SET_DT_PER_USER,
 	SET_CORE_MEMORY_MAX,
 	/* Hadoop's without meaning here: accepted, so that existing files work */
 	SET_KEY_PROVIDER_URI,
