@@ -68,7 +68,7 @@ static void put_cookie(struct work *k, struct slice cookie, bool clear)
 	outbuf_str(o, s->cookie_suffix);
 	if (cookie.len && s->cookie_persistent)
 		put_expires(o, cookie);
-	outbuf_str(o, "; HttpOnly\r\n");
+	outbuf_str(o, server_conn_tls(k->c) ? "; Secure; HttpOnly\r\n" : "; HttpOnly\r\n");
 }
 
 /* "WWW-Authenticate: Negotiate", with what Kerberos has to tell the client. */
@@ -100,7 +100,9 @@ static void send(struct work *k, unsigned status, const char *reason, const char
 		r = (struct reply){ .status = 503, .headers = slice_of("", 0), .body = slice_of("", 0) };
 		status = 503;
 	}
-	metrics_request(metrics_worker(w->k->metrics, w->number), k->op, status, since(&k->began));
+	metrics_request(metrics_worker(w->k->metrics, w->number), k->op, status, !k->unknown, since(&k->began));
+	if (status == 200 && k->route.ep >= EP_JMX && k->route.ep <= EP_STACKS)	/* Hadoop's pages set no status: to its */
+		metrics_mark(metrics_worker(w->k->metrics, w->number), METER_INVALID);	/* meter that is none of the good */
 	server_reply(k->c, &r);
 	work_finish(k);
 }
@@ -296,7 +298,7 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 		outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
 	if (k->r->method != HTTP_OPTIONS) {
 		outbuf_reset(&k->w->scratch);
-		outbuf_str(&k->w->scratch, "http://");
+		outbuf_str(&k->w->scratch, server_conn_tls(k->c) ? "https://" : "http://");
 		outbuf_add(&k->w->scratch, k->r->host);
 		outbuf_add(&k->w->scratch, k->r->target);
 		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k),
@@ -660,7 +662,7 @@ static void put_location(struct work *k)
 	struct slice host = k->r->host;
 	size_t i;
 
-	outbuf_str(o, "Location: http://");
+	outbuf_str(o, server_conn_tls(k->c) ? "Location: https://" : "Location: http://");
 	outbuf_add(o, host);
 	outbuf_str(o, "/kms/v1/key/");
 	for (i = 0; i < k->name_len; i++) {
@@ -874,6 +876,7 @@ bool answer_delegation_method(struct work *k)
 
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
+	k->unknown = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN || err == E_DO_AS_DENIED;
 	if (err == E_NEGOTIATE)
 		answer_negotiate(k, ans);
 	else if (k->route.ep == EP_DELEGATION)

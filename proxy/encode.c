@@ -828,7 +828,8 @@ static void encode_other(struct work *k, struct sink *s)
 		/* The container adds the slash that it would redirect to. */
 		int bare = slice_starts(t, "/kms") && (t.len == 4 || t.p[4] == '?') ? 4 : 0;
 
-		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http://%.*s%.*s%s%.*s",
+		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http%s://%.*s%.*s%s%.*s",
+		       k->c && server_conn_tls(k->c) ? "s" : "",
 		       (int)(host.len < 100 ? host.len : 100), (const char *)host.p, bare, (const char *)t.p,
 		       bare ? "/" : "", (int)(t.len < 300 ? t.len : 300) - bare, (const char *)t.p + bare);
 		break;

@@ -21,6 +21,7 @@
 #include "proxy/server.h"
 #include "proxy/settings.h"
 #include "proxy/store.h"
+#include "proxy/tls.h"
 #include "wire/msg.h"
 
 /* What a path and method ask for. */
@@ -98,6 +99,7 @@ struct work {
 	enum kms_op op;
 	int slot;
 	bool large;
+	bool unknown;	/* nobody who may ask was known to */
 	bool has_material, has_description, has_body_name;
 	/*
 	 * A request that shows a Kerberos ticket is two calls: the first asks who it is (a ticket is good for once), the
@@ -179,6 +181,7 @@ struct kms {
 	struct audit *audit;
 	struct metrics *metrics;
 	struct attest *attest;
+	struct tls *tls;	/* NULL: plain HTTP */
 	struct peers *peers;
 	struct settings *settings;
 	struct conf *conf;

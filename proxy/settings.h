@@ -6,7 +6,7 @@
  *
  * Trusts the operator's intent, not the spelling: a name under svsm.kms. that does not exist or a value
  * that cannot be read is refused with file, line and remedy. What Hadoop knows and this server does not need
- * is accepted with a notice. What would silently weaken security if ignored (Kerberos, TLS, groups in
+ * is accepted with a notice. What would silently weaken security if ignored (groups in
  * blacklists that nobody looks up) is refused.
  */
 #ifndef PROXY_SETTINGS_H
@@ -22,7 +22,6 @@ enum setting {
 	SET_HTTP_HOST,
 	SET_HTTP_PORT,
 	SET_HTTP_ADMINISTRATORS,
-	SET_SSL_ENABLED,
 	SET_SECURITY_AUTHORIZATION,
 	SET_INSTRUMENTATION_ADMIN,
 	SET_HEADER_MAX,
@@ -33,9 +32,33 @@ enum setting {
 	SET_METRICS_SESSION,
 	SET_PROMETHEUS,
 	SET_SECRET_FILE,
+	/* Hadoop's, TLS; those from SET_SSL_FIRST_IN_FILE on are in ssl-server.xml */
+	SET_SSL_ENABLED,
+	SET_SSL_CONF,
+	SET_SSL_PROTOCOLS,
+	SET_SSL_FIRST_IN_FILE,
+	SET_SSL_KEYSTORE = SET_SSL_FIRST_IN_FILE,
+	SET_SSL_KEYSTORE_TYPE,
+	SET_SSL_KEYSTORE_PASSWORD,
+	SET_SSL_KEY_PASSWORD,
+	SET_SSL_TRUSTSTORE,
+	SET_SSL_TRUSTSTORE_TYPE,
+	SET_SSL_TRUSTSTORE_PASSWORD,
+	SET_SSL_NEED_CLIENT,
+	SET_SSL_EXCLUDE,
+	SET_SSL_RELOAD,
+	SET_SSL_RELOAD_OLD,
 	/* Hadoop's, decided by the core */
 	SET_AUTH_TYPE,
 	SET_AUTH_ANONYMOUS,
+	SET_KRB_PRINCIPAL,
+	SET_KRB_KEYTAB,
+	SET_KRB_RULES,
+	SET_KRB_MECHANISM,
+	SET_KRB_WHITELIST,
+	SET_SCHEMES,
+	SET_SCHEMES_DT,
+	SET_SCHEME_NEGOTIATE,
 	SET_TOKEN_VALIDITY,
 	SET_TOKEN_INACTIVE,
 	SET_COOKIE_DOMAIN,
@@ -66,12 +89,20 @@ enum setting {
 	SET_TIMEOUT_BODY,
 	SET_TIMEOUT_WRITE,
 	SET_GROUPS_OS,
+	SET_KRB_REALM,
+	SET_KRB_SKEW,
 	SET_AUDIT_FILE,
 	SET_STORE_MAP_MAX,
 	SET_STORE_EPOCH_MIN,
 	SET_RECOVERY_KEY,
 	SET_DT_PER_USER,
 	SET_CORE_MEMORY_MAX,
+	SET_SSL_CERT_FILE,
+	SET_SSL_KEY_FILE,
+	SET_SSL_CLIENT_AUTH,
+	SET_SSL_SECURITY_LEVEL,
+	SET_TIMEOUT_HANDSHAKE,
+	SET_HANDSHAKES_MAX,
 	/* Hadoop's without meaning here: accepted, so that existing files work */
 	SET_KEY_PROVIDER_URI,
 	SET_KEY_PROVIDER_URI_OLD,
@@ -123,6 +154,15 @@ const struct settings_notice *settings_notice_next(const struct settings *s, siz
  * of the file. Empty: the core makes a random secret. Valid until settings_free(). A secret: never log it.
  */
 struct slice settings_signature_secret(const struct settings *s);
+
+/* Whether the authentication type looks at Kerberos tickets. */
+MUST_CHECK bool settings_kerberos(const struct settings *s);
+
+/*
+ * The content of the keytab file. Empty: the type is simple, or there is no such file, since the core has taken the keys
+ * into the store. Valid until settings_free(). A secret: never log it.
+ */
+struct slice settings_keytab(const struct settings *s);
 
 /*
  * Checks the access control lists; called by settings_read() and settings_reload_acls(). Notices about ACLs
