@@ -361,6 +361,8 @@ static const struct java_error java_errors[E_COUNT_] = {
 			"The key service has no memory left; raise the limit of locked memory (ulimit -l), or free some" },
 	[E_NOT_READY] = { 503, IO,
 			"The key service is starting; try again" },
+	[E_KEYTAB] = { 503, IO,
+			"The key service has no Kerberos keys" },
 	[E_NO_CONFIG] = { 503, IO,
 			"The key service is starting; try again" },
 	[E_TOO_BIG] = { 413, ILLEGAL,

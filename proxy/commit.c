@@ -203,6 +203,79 @@ enum rc commit_head(struct kms *s, struct core_error *err)
 	return RC_MACHINE;
 }
 
+static void free_works(struct work *list)
+{
+	struct work *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		free(list);
+	}
+}
+
+/* The changes in an answer, as a group. False: no memory, or not what an answer is. */
+static bool take_staged(struct cursor body, struct work **list)
+{
+	struct work **end = list;
+
+	*list = NULL;
+	while (body.left) {
+		struct work *k = calloc(1, sizeof(*k));
+
+		if (!k || !wire_staged_next(&body, &k->staged)) {
+			free(k);
+			free_works(*list);
+			return false;
+		}
+		*end = k;
+		end = &k->next;
+	}
+	return true;
+}
+
+/* What the core has staged of its own accord becomes durable. text: of the store's error. */
+static uint32_t keep_staged(struct kms *s, struct cursor body, char *text, size_t room)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	uint32_t e = E_NO_MEMORY, outcome = WORK_DIED;
+	struct work *list;
+	struct wire_ans ans;
+	int slot;
+
+	if (!take_staged(body, &list) || !list)
+		return body.left ? e : E_OK;
+	if (call_tickets(s, CALL_HEAD, 0, list, &slot, &e, &ans) == RC_OK) {
+		outcome = e == E_OK ? store_group(s, list, &ans, text, room) : e;
+		if (e != E_OK)
+			call_or_kill(s, CALL_ABORT, 0, list);
+		channel_slot_release(control, slot);
+	}
+	free_works(list);
+	return outcome;
+}
+
+enum rc commit_call(struct kms *s, enum wire_call call, struct slice request, const char *what, struct core_error *err)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	char text[1024] = "";
+	struct wire_ans ans;
+	uint32_t outcome;
+	int slot;
+
+	if (core_call(control, call, request, &slot, &outcome, &ans) != RC_OK)
+		return RC_OK;	/* it died; its next start comes here again */
+	if (outcome == E_OK)
+		outcome = keep_staged(s, ans.body, text, sizeof(text));
+	else
+		core_error_text(channel_lane_isolation(control), outcome, &ans, text, sizeof(text));
+	channel_slot_release(control, slot);
+	if (outcome == E_OK || outcome == WORK_DIED)
+		return RC_OK;
+	snprintf(err->text, sizeof(err->text), "%s: %.900s", what, text[0] ? text : "refused");
+	err->exit_code = 74;
+	return RC_MACHINE;
+}
+
 static uint64_t mono_ns(void)
 {
 	struct timespec t;

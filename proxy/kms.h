@@ -289,6 +289,11 @@ void work_give_back(struct work *k, uint32_t outcome, const char *text);
 
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);
+/*
+ * Makes a call whose answer stages changes, any number of them, and makes those durable. what: for the message of an
+ * error. Caller holds the control lock.
+ */
+enum rc commit_call(struct kms *k, enum wire_call call, struct slice request, const char *what, struct core_error *err);
 
 /* owner.c */
 #define OWNER_BUNDLE "kms-owner.bundle"	/* in the configuration directory */
