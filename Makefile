@@ -14,7 +14,7 @@ configure = log=$$(mktemp) && { cmake -S . -B $(1) -G Ninja $(2) >"$$log" 2>&1 |
 sanitize = -DSAN=ON -DCMAKE_C_COMPILER=clang
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run build test check bench vm vm-test vm-test-strict bench-vm fuzz fmt tcb install uninstall clean
+.PHONY: help run build test check bench vm vm-test vm-test-strict bench-vm deb fuzz fmt tcb install uninstall clean
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -32,7 +32,7 @@ build:
 
 ## make test         install what is missing, build, run every test; the last line counts them
 test:
-	@tools/deps build test java vm
+	@tools/deps build test package java vm
 	@SVSM_BUILD=$(BUILD) tests/run $(ARGS)
 
 ## make check        the quick one: both compilers, unit tests under sanitizers, corpora, source checks
@@ -86,6 +86,11 @@ install: build
 ## make uninstall    remove what `make install` put there
 uninstall:
 	@tools/install --remove "$(DESTDIR)$(PREFIX)"
+
+## make deb          Debian packages of server and driver, in $(BUILD)/deb
+deb: build
+	@tools/deps package
+	@tools/deb "$(BUILD)" "$(BUILD)/deb"
 
 ## make clean        remove all build directories (never your data)
 clean:

@@ -294,6 +294,34 @@ static void bean_jvm_metrics(struct writer *w, struct state *st, unsigned unused
 	attr_uint(w, "LogInfo", st->s->logged[3]);
 }
 
+/* Tokens are stored, updated and removed by get, renew and cancel. */
+static void bean_tokens(struct writer *w, struct state *st, unsigned unused)
+{
+	static const struct {
+		const char *count, *time;
+		enum kms_op op;
+	} row[] = {
+		{"RemoveTokenNumOps", "RemoveTokenAvgTime", KMS_OP_CANCEL_TOKEN},
+		{"StoreTokenNumOps", "StoreTokenAvgTime", KMS_OP_GET_TOKEN},
+		{"UpdateTokenNumOps", "UpdateTokenAvgTime", KMS_OP_RENEW_TOKEN},
+	};
+	const struct metrics *m = st->s->metrics;
+	uint64_t failed = 0;
+	char host[256] = "";
+	size_t i;
+
+	(void)unused;
+	gethostname(host, sizeof(host) - 1);
+	attr_text(w, "tag.Context", "token");
+	attr_text(w, "tag.Hostname", host);
+	for (i = 0; i < ARRAY_LEN(row); i++) {
+		attr_uint(w, row[i].count, metrics_requests(m, row[i].op, RESULT_OK));
+		attr_double(w, row[i].time, metrics_mean_ms(m, row[i].op, RESULT_OK));
+		failed += metrics_requests(m, row[i].op, RESULT_ERROR);
+	}
+	attr_uint(w, "TokenFailure", failed);
+}
+
 static void bean_memory(struct writer *w, struct state *st, unsigned unused)
 {
 	const struct metrics_process *p = process_of(st);
@@ -371,7 +399,7 @@ static void bean_server(struct writer *w, struct state *st, unsigned unused)
 
 #define METER_TYPE "com.codahale.metrics.JmxReporter$JmxMeter"
 
-/* name NULL: one bean for each meter; "%s" is the process name. */
+/* name NULL: one bean for each meter; "%s" stands for the process name. */
 static const struct bean {
 	const char *name;
 	const char *type;
@@ -379,6 +407,7 @@ static const struct bean {
 } beans[] = {
 	{NULL, METER_TYPE, bean_meter},
 	{"Hadoop:service=%s,name=JvmMetrics", "JvmMetrics", bean_jvm_metrics},
+	{"Hadoop:service=%s,name=DelegationTokenSecretManagerMetrics", "DelegationTokenSecretManagerMetrics", bean_tokens},
 	{"java.lang:type=Memory", "sun.management.MemoryImpl", bean_memory},
 	{"java.lang:type=Threading", "sun.management.ThreadImpl", bean_threading},
 	{"java.lang:type=Runtime", "sun.management.RuntimeImpl", bean_runtime},
@@ -392,6 +421,7 @@ static const struct bean {
 static const struct bean *bean_at(const struct jmx_source *s, size_t i, char *name, size_t size)
 {
 	const struct bean *b = i < METER_COUNT ? &beans[0] : &beans[i - METER_COUNT + 1];
+	const char *rest = i < METER_COUNT ? NULL : strstr(b->name, "%s");
 	char process[128];
 	size_t k;
 
@@ -404,8 +434,8 @@ static const struct bean *bean_at(const struct jmx_source *s, size_t i, char *na
 	for (k = 0; process[k]; k++)
 		if (strchr("*?,=:\n", process[k]))
 			process[k] = '_';
-	if (strstr(b->name, "%s"))
-		snprintf(name, size, "Hadoop:service=%s,name=JvmMetrics", process);
+	if (rest)
+		snprintf(name, size, "%.*s%s%s", (int)(rest - b->name), b->name, process, rest + 2);
 	else
 		snprintf(name, size, "%s", b->name);
 	return b;

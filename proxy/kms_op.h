@@ -34,7 +34,10 @@
 	X(KMS_OP_ACL_ALL, "ALL", 0) \
 	/* measured, not audited */ \
 	X(KMS_OP_HANDSHAKE, "OPTIONS", 0) \
-	X(KMS_OP_DELEGATION_TOKEN, "DELEGATION_TOKEN", 0) \
+	X(KMS_OP_DELEGATION_TOKEN, "DELEGATION_TOKEN", 0)	/* with a parameter op that is none of the three */ \
+	X(KMS_OP_GET_TOKEN, "GETDELEGATIONTOKEN", 0) \
+	X(KMS_OP_RENEW_TOKEN, "RENEWDELEGATIONTOKEN", 0) \
+	X(KMS_OP_CANCEL_TOKEN, "CANCELDELEGATIONTOKEN", 0) \
 	X(KMS_OP_IMPORT, "IMPORT", 0) \
 	X(KMS_OP_STATUS, "STATUS", 0)	/* /health, /jmx, /metrics, /conf and the like */ \
 	X(KMS_OP_OTHER, "OTHER", 0)

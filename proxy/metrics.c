@@ -24,8 +24,9 @@
 struct metrics_worker {
 	_Alignas(64) uint64_t requests[KMS_OP_COUNT][RESULT_COUNT];
 	uint64_t meter[METER_COUNT];
-	uint64_t latency_ns[KMS_OP_COUNT];
-	uint64_t bucket[KMS_OP_COUNT][BUCKETS];
+	uint64_t event[METRICS_EVENT_COUNT];
+	uint64_t latency_ns[KMS_OP_COUNT][RESULT_COUNT];
+	uint64_t bucket[KMS_OP_COUNT][RESULT_COUNT][BUCKETS];
 };
 
 struct weighted {
@@ -172,20 +173,27 @@ void metrics_mark(struct metrics_worker *w, enum metrics_meter meter)
 	bump(&w->meter[meter], 1);
 }
 
-void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, uint64_t latency_ns)
+void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, bool known, uint64_t latency_ns)
 {
 	enum metrics_meter meter = meter_of(op, status);
+	enum metrics_result r = result_of(status);
 
 	INVARIANT((unsigned)op < KMS_OP_COUNT);
-	bump(&w->requests[op][result_of(status)], 1);
-	bump(&w->latency_ns[op], latency_ns);
-	bump(&w->bucket[op][bucket_of(latency_ns / 1000)], 1);
+	bump(&w->requests[op][r], 1);
+	bump(&w->latency_ns[op][r], latency_ns);
+	bump(&w->bucket[op][r][bucket_of(latency_ns / 1000)], 1);
 	if (status == 401)
 		bump(&w->meter[METER_UNAUTHENTICATED], 1);
-	else if (meter != NO_METER)
+	else if (known && meter != NO_METER)
 		bump(&w->meter[meter], 1);
 	if (status != 200 && status != 201 && status != 401)
 		bump(&w->meter[METER_INVALID], 1);
+}
+
+void metrics_event(struct metrics_worker *w, enum metrics_event_id e)
+{
+	INVARIANT((unsigned)e < METRICS_EVENT_COUNT);
+	bump(&w->event[e], 1);
 }
 
 enum rc metrics_add_gauge(struct metrics *m, const struct metrics_gauge *g)
@@ -293,16 +301,27 @@ uint64_t metrics_requests(const struct metrics *m, enum kms_op op, enum metrics_
 	return n;
 }
 
-/* Fills sum[] and returns the total. */
-static uint64_t buckets_sum(const struct metrics *m, enum kms_op op, uint64_t sum[BUCKETS])
+double metrics_mean_ms(const struct metrics *m, enum kms_op op, enum metrics_result result)
+{
+	uint64_t n = metrics_requests(m, op, result), ns = 0;
+	unsigned i;
+
+	for (i = 0; i < m->workers; i++)
+		ns += peek(&m->worker[i].latency_ns[op][result]);
+	return n ? (double)ns / 1e6 / (double)n : 0;
+}
+
+/* Fills sum[] with what the results from..to have, and returns the total. */
+static uint64_t buckets_sum(const struct metrics *m, enum kms_op op, unsigned from, unsigned to, uint64_t sum[BUCKETS])
 {
 	uint64_t total = 0;
-	unsigned i, b;
+	unsigned i, b, r;
 
 	for (b = 0; b < BUCKETS; b++) {
 		sum[b] = 0;
-		for (i = 0; i < m->workers; i++)
-			sum[b] += peek(&m->worker[i].bucket[op][b]);
+		for (r = from; r <= to; r++)
+			for (i = 0; i < m->workers; i++)
+				sum[b] += peek(&m->worker[i].bucket[op][r][b]);
 		total += sum[b];
 	}
 	return total;
@@ -310,7 +329,7 @@ static uint64_t buckets_sum(const struct metrics *m, enum kms_op op, uint64_t su
 
 uint64_t metrics_quantile_us(const struct metrics *m, enum kms_op op, double q)
 {
-	uint64_t sum[BUCKETS], total = buckets_sum(m, op, sum), seen = 0;
+	uint64_t sum[BUCKETS], total = buckets_sum(m, op, 0, RESULT_COUNT - 1, sum), seen = 0;
 	unsigned b;
 
 	if (total == 0)
@@ -330,13 +349,14 @@ static void head(FILE *f, const char *name, const char *type, const char *help)
 	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+static const char *const results[RESULT_COUNT] = {
+	[RESULT_OK] = "ok",	    [RESULT_UNAUTHENTICATED] = "unauthenticated",
+	[RESULT_DENIED] = "denied", [RESULT_INVALID] = "invalid",
+	[RESULT_ERROR] = "error",
+};
+
 static void write_requests(const struct metrics *m, FILE *f)
 {
-	static const char *const results[RESULT_COUNT] = {
-		[RESULT_OK] = "ok",         [RESULT_UNAUTHENTICATED] = "unauthenticated",
-		[RESULT_DENIED] = "denied", [RESULT_INVALID] = "invalid",
-		[RESULT_ERROR] = "error",
-	};
 	unsigned op, r;
 
 	head(f, "svsm_kms_requests_total", "counter", "Requests by operation and result.");
@@ -352,11 +372,11 @@ static void write_requests(const struct metrics *m, FILE *f)
 	}
 }
 
-static void write_histogram(const struct metrics *m, enum kms_op op, FILE *f)
+static void write_histogram(const struct metrics *m, enum kms_op op, unsigned r, FILE *f)
 {
 	static const char name[] = "svsm_kms_request_duration_seconds";
 	const char *label = kms_op_info(op)->name;
-	uint64_t sum[BUCKETS], total = buckets_sum(m, op, sum), seen = 0, ns = 0;
+	uint64_t sum[BUCKETS], total = buckets_sum(m, op, r, r, sum), seen = 0, ns = 0;
 	unsigned b, i;
 
 	if (!total)
@@ -364,14 +384,53 @@ static void write_histogram(const struct metrics *m, enum kms_op op, FILE *f)
 	for (b = 0; b < BUCKETS - 1; b++) {
 		seen += sum[b];
 		if (b % 4 == 3) /* powers of two only: the finer ones are for quantiles here */
-			fprintf(f, "%s_bucket{op=\"%s\",le=\"%.6f\"} %llu\n", name, label,
+			fprintf(f, "%s_bucket{op=\"%s\",result=\"%s\",le=\"%.6f\"} %llu\n", name, label, results[r],
 				(double)bucket_end(b) / 1e6, (unsigned long long)seen);
 	}
 	for (i = 0; i < m->workers; i++)
-		ns += peek(&m->worker[i].latency_ns[op]);
-	fprintf(f, "%s_bucket{op=\"%s\",le=\"+Inf\"} %llu\n", name, label, (unsigned long long)total);
-	fprintf(f, "%s_sum{op=\"%s\"} %.9f\n", name, label, (double)ns / 1e9);
-	fprintf(f, "%s_count{op=\"%s\"} %llu\n", name, label, (unsigned long long)total);
+		ns += peek(&m->worker[i].latency_ns[op][r]);
+	fprintf(f, "%s_bucket{op=\"%s\",result=\"%s\",le=\"+Inf\"} %llu\n", name, label, results[r],
+		(unsigned long long)total);
+	fprintf(f, "%s_sum{op=\"%s\",result=\"%s\"} %.9f\n", name, label, results[r], (double)ns / 1e9);
+	fprintf(f, "%s_count{op=\"%s\",result=\"%s\"} %llu\n", name, label, results[r], (unsigned long long)total);
+}
+
+static const struct {
+	const char *family, *help;
+} families[] = {
+	{ "authentications", "Requests by the credential that counted, or that was refused." },
+	{ "proxy_user_refusals", "Requests on behalf of somebody (doAs) that the rules did not allow." },
+	{ "tls_handshakes", "TLS handshakes: full, resumed, failed." },
+};
+
+#define ROW(id, text, pairs) [id] = {.family = text, .labels = pairs},
+static const struct {
+	const char *family, *labels;
+} events[METRICS_EVENT_COUNT] = {METRICS_EVENTS(ROW)};
+#undef ROW
+
+/* All of them, those that never happened too: a rate needs the zero before the first. */
+static void write_events(const struct metrics *m, FILE *f)
+{
+	unsigned fam, e, i;
+	char name[64];
+
+	for (fam = 0; fam < ARRAY_LEN(families); fam++) {
+		snprintf(name, sizeof(name), "svsm_kms_%s_total", families[fam].family);
+		head(f, name, "counter", families[fam].help);
+		for (e = 0; e < METRICS_EVENT_COUNT; e++) {
+			uint64_t n = 0;
+
+			if (strcmp(events[e].family, families[fam].family) != 0)
+				continue;
+			for (i = 0; i < m->workers; i++)
+				n += peek(&m->worker[i].event[e]);
+			if (events[e].labels)
+				fprintf(f, "%s{%s} %llu\n", name, events[e].labels, (unsigned long long)n);
+			else
+				fprintf(f, "%s %llu\n", name, (unsigned long long)n);
+		}
+	}
 }
 
 /* %.17g round-trips; NaN and infinity have names of their own. */
@@ -426,7 +485,7 @@ static void write_process(FILE *f)
 
 void metrics_write(struct metrics *m, uint64_t now, FILE *f)
 {
-	unsigned i;
+	unsigned i, r;
 
 	metrics_tick(m, now);
 	head(f, "svsm_kms_build_info", "gauge", "Version of the server.");
@@ -439,7 +498,9 @@ void metrics_write(struct metrics *m, uint64_t now, FILE *f)
 	head(f, "svsm_kms_request_duration_seconds", "histogram",
 	     "Time from a complete request to its answer.");
 	for (i = 0; i < KMS_OP_COUNT; i++)
-		write_histogram(m, (enum kms_op)i, f);
+		for (r = 0; r < RESULT_COUNT; r++)
+			write_histogram(m, (enum kms_op)i, r, f);
+	write_events(m, f);
 	write_gauges(m, f);
 	write_process(f);
 }

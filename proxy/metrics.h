@@ -38,6 +38,27 @@ enum metrics_result {
 	RESULT_COUNT,
 };
 
+/* Events beside the answers to requests: X(identifier, family, labels) */
+/* clang-format off */
+#define METRICS_EVENTS(X) \
+	X(EVENT_AUTH_COOKIE, "authentications", "credential=\"cookie\",result=\"ok\"") \
+	X(EVENT_AUTH_USER_NAME, "authentications", "credential=\"user.name\",result=\"ok\"") \
+	X(EVENT_AUTH_NEGOTIATE, "authentications", "credential=\"negotiate\",result=\"ok\"") \
+	X(EVENT_AUTH_TOKEN, "authentications", "credential=\"token\",result=\"ok\"") \
+	X(EVENT_NO_AUTH_COOKIE, "authentications", "credential=\"cookie\",result=\"refused\"") \
+	X(EVENT_NO_AUTH_USER_NAME, "authentications", "credential=\"user.name\",result=\"refused\"") \
+	X(EVENT_NO_AUTH_NEGOTIATE, "authentications", "credential=\"negotiate\",result=\"refused\"") \
+	X(EVENT_NO_AUTH_TOKEN, "authentications", "credential=\"token\",result=\"refused\"") \
+	X(EVENT_NO_AUTH_NONE, "authentications", "credential=\"none\",result=\"refused\"") \
+	X(EVENT_DO_AS_REFUSED, "proxy_user_refusals", NULL) \
+	X(EVENT_TLS_FULL, "tls_handshakes", "kind=\"full\"") \
+	X(EVENT_TLS_RESUMED, "tls_handshakes", "kind=\"resumed\"") \
+	X(EVENT_TLS_FAILED, "tls_handshakes", "kind=\"failed\"")
+/* clang-format on */
+#define METRICS_EVENT_ID(id, family, labels) id,
+enum metrics_event_id { METRICS_EVENTS(METRICS_EVENT_ID) METRICS_EVENT_COUNT };
+#undef METRICS_EVENT_ID
+
 struct metrics_rates {
 	uint64_t count;
 	double mean, m1, m5, m15; /* events per second; exponentially weighted as Dropwizard does */
@@ -68,9 +89,13 @@ struct metrics_worker *metrics_worker(struct metrics *m, unsigned i);
 /*
  * One answered request: counts it by operation and result, its latency, and the meters that follow from the
  * two: that of the operation (generate: only when it succeeded; none of them after 401), unauthenticated,
- * invalid.
+ * invalid. known: somebody was known to ask; false also after a 403 for a bad token or a doAs that is not allowed,
+ * which in Hadoop never get as far as the operation's meter.
  */
-void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, uint64_t latency_ns);
+void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, bool known, uint64_t latency_ns);
+
+/* One more of a kind; by the worker's thread. */
+void metrics_event(struct metrics_worker *w, enum metrics_event_id e);
 
 /* One more event of a meter. */
 void metrics_mark(struct metrics_worker *w, enum metrics_meter meter);
@@ -88,6 +113,9 @@ const char *metrics_meter_name(enum metrics_meter meter);
 void metrics_meter_read(struct metrics *m, enum metrics_meter meter, uint64_t now, struct metrics_rates *out);
 
 uint64_t metrics_requests(const struct metrics *m, enum kms_op op, enum metrics_result result);
+
+/* The mean latency of an operation's requests with that result, in milliseconds; 0 without requests. */
+double metrics_mean_ms(const struct metrics *m, enum kms_op op, enum metrics_result result);
 
 /*
  * The latency below which a share q of an operation's requests stayed, in microseconds, at most a quarter too

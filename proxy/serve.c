@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "proxy/kms.h"
+#include "proxy/notify.h"
 
 int serve_main(int argc, char **argv);
 
@@ -33,6 +34,8 @@ struct serve {
 	char data_buf[1024], audit_path[2048], listen_buf[512];
 	int signals;
 	uint64_t deaths[5];	/* when the service died lately, ms */
+	struct notify notify;	/* the service manager */
+	char serving[400];	/* for its status line */
 };
 
 static uint64_t mono_ms(void)
@@ -41,6 +44,15 @@ static uint64_t mono_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* A manager compares it with the moment of its own signal: milliseconds would be before that. */
+static uint64_t mono_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void say(const char *text)
@@ -194,6 +206,10 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
 	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
 	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
+	h->negotiate = settings_kerberos(k->settings);
+	h->admin_pages = settings_bool(k->settings, SET_SECURITY_AUTHORIZATION);
+	h->admin_instrumentation = settings_bool(k->settings, SET_INSTRUMENTATION_ADMIN);
+	snprintf(h->whitelist, sizeof(h->whitelist), "%s", settings_str(k->settings, SET_KRB_WHITELIST));
 	if (*path)
 		outbuf_printf(&o, "; Path=%s", path);
 	if (*domain)
@@ -494,9 +510,25 @@ static void print_ready(struct serve *s)
 	printf("svsm-kms %s ready on %s isolation=%s data=%s keys=%llu epoch=%llu\n", SVSM_VERSION, url, isolation, s->data,
 	       (unsigned long long)st.keys, (unsigned long long)st.epoch);
 	fflush(stdout);
+	snprintf(s->serving, sizeof(s->serving), "Serving on %s, isolation %s", url, isolation);
+	notify_ready(&s->notify, s->serving);
 }
 
 /* ---- running ---- */
+
+/*
+ * A sign of life means that the core answers: one that hangs holds this thread here, and the manager ends us.
+ * A core that died is none of its business, it is started again by ourselves.
+ */
+static void sign_of_life(struct serve *s)
+{
+	struct wire_status st;
+
+	if (!notify_due(&s->notify, mono_ms()))
+		return;
+	(void)!core_status(&s->k, &st);
+	notify_alive(&s->notify, mono_ms());
+}
 
 static void reload_all(struct serve *s)
 {
@@ -669,6 +701,7 @@ static int run(struct serve *s)
 		(void)!poll(p, 2, (int)(tick < TICK_MS ? tick : TICK_MS));
 		audit_tick(k->audit);
 		metrics_tick(k->metrics, mono_ms() * 1000000);
+		sign_of_life(s);
 		if (p[1].revents && !restart_service(s))
 			break;
 		if (__atomic_load_n(&k->must_stop, __ATOMIC_SEQ_CST))
@@ -685,8 +718,10 @@ static int run(struct serve *s)
 			continue;
 		if (si.ssi_signo != SIGHUP)
 			return 0;
+		notify_reloading(&s->notify, mono_us(), "Reading the configuration");
 		reload_all(s);
 		reload_tls(k, true);
+		notify_ready(&s->notify, s->serving);
 	}
 	fprintf(stderr, "svsm-kms: stopping: %s\n", k->fatal);
 	return 74;
@@ -753,6 +788,7 @@ static void shut_down(struct serve *s)
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
 	channel_close(k->channel);
+	peers_free(k->peers);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -780,6 +816,9 @@ static enum rc start(struct serve *s, struct core_error *err)
 	if (rc != RC_OK)
 		return rc;
 	setup_notices(k->settings);
+	k->peers = peers_new();
+	if (!k->peers)
+		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);
 	snprintf(s->data_buf, sizeof(s->data_buf), "%s", s->data);
@@ -833,14 +872,20 @@ int serve_main(int argc, char **argv)
 		say("signalfd is not available");
 		return 71;
 	}
+	if (notify_open(getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), &s.notify) != RC_OK)
+		say("the service manager named by NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID cannot be told anything");
+	notify_status(&s.notify, "Opening the store");
 	if (start(&s, &err) != RC_OK) {
+		notify_status(&s.notify, err.text);
 		fprintf(stderr, "svsm-kms: %s\n", err.text);
 		shut_down(&s);
 		return err.exit_code;
 	}
 	print_ready(&s);
 	code = run(&s);
+	notify_stopping(&s.notify, code ? s.k.fatal : "Finishing requests");
 	shut_down(&s);
+	notify_close(&s.notify);
 	if (code == 0)
 		say("stopped");
 	return code;

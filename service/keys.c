@@ -15,14 +15,28 @@ struct slice key_material(const struct key *k, uint32_t version)
 	return slice_of(k->data + k->data_len - (size_t)(k->versions - version) * len, len);
 }
 
+static const struct {
+	uint32_t bits_max, least, most;	/* of one version; versions */
+} shapes[KIND_COUNT] = {
+	[KIND_KEY] = { WIRE_MATERIAL_MAX * 8, 1, WIRE_VERSIONS_MAX },
+	[KIND_TOKEN] = { 0, 0, 0 },
+	[KIND_SECRET] = { 8, 1, SECRET_BYTES_MAX },
+};
+
+MUST_CHECK static bool shape_ok(uint8_t kind, uint16_t bits, uint32_t versions)
+{
+	return kind > 0 && kind < KIND_COUNT && bits % 8 == 0 && bits <= shapes[kind].bits_max &&
+	       (bits == 0) == (shapes[kind].bits_max == 0) && versions >= shapes[kind].least &&
+	       versions <= shapes[kind].most;
+}
+
 enum rc key_new(const struct key_view *v, struct key **out)
 {
 	size_t material = (size_t)v->versions * (v->bits / 8);
 	struct key *k;
 	uint8_t *p;
 
-	if (v->bits % 8 != 0 || v->bits == 0 || v->bits / 8 > WIRE_MATERIAL_MAX || v->versions == 0 ||
-	    v->versions > WIRE_VERSIONS_MAX || v->material.len != material || v->name.len == 0 ||
+	if (!shape_ok(v->kind, v->bits, v->versions) || v->material.len != material || v->name.len == 0 ||
 	    v->name.len > WIRE_NAME_MAX || v->cipher.len > WIRE_CIPHER_MAX ||
 	    v->description.len > WIRE_DESCRIPTION_MAX || v->attr.len > WIRE_ATTRS_MAX)
 		return RC_BAD_INPUT;
@@ -34,6 +48,7 @@ enum rc key_new(const struct key_view *v, struct key **out)
 	k->bits = v->bits;
 	k->attrs = v->attrs;
 	k->has_description = v->has_description;
+	k->kind = v->kind;
 	k->name_len = (uint16_t)v->name.len;
 	k->cipher_len = (uint16_t)v->cipher.len;
 	k->description_len = (uint16_t)v->description.len;
@@ -51,7 +66,8 @@ enum rc key_new(const struct key_view *v, struct key **out)
 	if (v->attr.len)
 		memcpy(p, v->attr.p, v->attr.len);
 	p += v->attr.len;
-	memcpy(p, v->material.p, material);
+	if (material)
+		memcpy(p, v->material.p, material);
 	*out = k;
 	return RC_OK;
 }
@@ -67,6 +83,7 @@ struct key_view key_view(const struct key *k)
 		.bits = k->bits,
 		.attrs = k->attrs,
 		.has_description = k->has_description,
+		.kind = k->kind,
 		.name = key_name(k),
 		.cipher = key_cipher(k),
 		.description = key_description(k),
@@ -115,13 +132,13 @@ MUST_CHECK static bool attrs_fit(struct slice attr, uint16_t count)
 	return cur_end(&c);
 }
 
-enum rc key_decode(struct cursor in, struct key **k)
+enum rc key_decode(struct cursor in, uint8_t kind, struct key **k)
 {
-	struct key_view v = { 0 };
+	struct key_view v = { .kind = kind };
 	uint8_t flags;
 
 	if (!cur_u8(&in, &flags) || flags > 1 || !cur_le16(&in, &v.bits) || !cur_le32(&in, &v.versions) ||
-	    v.versions > WIRE_VERSIONS_MAX || !cur_le64(&in, &v.created) || !cur_le16(&in, &v.attrs) ||
+	    !shape_ok(kind, v.bits, v.versions) || !cur_le64(&in, &v.created) || !cur_le16(&in, &v.attrs) ||
 	    !cur_str16(&in, WIRE_NAME_MAX, &v.name) || !cur_str16(&in, WIRE_CIPHER_MAX, &v.cipher) ||
 	    !cur_str16(&in, WIRE_DESCRIPTION_MAX, &v.description) || !cur_str16(&in, WIRE_ATTRS_MAX, &v.attr) ||
 	    !cur_sub(&in, (size_t)v.versions * (v.bits / 8), &v.material) || !cur_end(&in) ||

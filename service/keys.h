@@ -2,12 +2,20 @@
 /*
  * The table of keys. A key is one packed, immutable object: rolling a key makes a new object that
  * replaces the old one when the change is committed. The caller holds the service's lock.
+ *
+ * What else the store keeps has the same form, in tables of its own:
+ *   token   a delegation token: name = its identifier, created = until when it counts; no material
+ *   secret  a named secret of the core: its bytes are the material, one "version" of 8 bits each
  */
 #ifndef SERVICE_KEYS_H
 #define SERVICE_KEYS_H
 
 #include "base/base.h"
 #include "wire/msg.h"
+
+/* The number stands, authenticated, in the sealed record. */
+enum key_kind { KIND_KEY = 1, KIND_TOKEN, KIND_SECRET, KIND_COUNT };
+#define SECRET_BYTES_MAX 65535u
 
 struct key {
 	uint64_t hash;		/* of the name, seeded */
@@ -22,6 +30,7 @@ struct key {
 	uint16_t name_len, cipher_len, description_len;
 	uint16_t attrs, attrs_len;
 	bool has_description;
+	uint8_t kind;		/* enum key_kind */
 	uint8_t data[];		/* name cipher description attrs material[versions] */
 };
 
@@ -30,6 +39,7 @@ struct key_view {		/* what a key is made of; slices belong to the caller */
 	uint32_t versions;
 	uint16_t bits, attrs;
 	bool has_description;
+	uint8_t kind;		/* enum key_kind */
 	struct slice name, cipher, description, attr, material;	/* material: versions * bits / 8 bytes */
 };
 
@@ -69,7 +79,7 @@ static inline size_t key_size(const struct key *k)
  */
 size_t key_encoded_len(const struct key *k);
 void key_encode(struct sink *s, const struct key *k);
-enum rc key_decode(struct cursor in, struct key **k);
+enum rc key_decode(struct cursor in, uint8_t kind, struct key **k);
 
 #define KEYS_SHARDS 64
 struct keys {

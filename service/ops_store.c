@@ -94,7 +94,8 @@ enum wire_err op_status(struct op *o)
 		.store = s->store.state,
 		.keys = s->keys.count,
 		.epoch = s->store.head.epoch,
-		.memory = s->keys.bytes,
+		.memory = svc_memory(s),
+		.tokens = s->tokens.count,
 		.memory_limit = s->config ? s->config->memory_max : 0,
 		.memory_locked = s->opt.memory_locked,
 		.config = !s->config ? CONFIG_NONE : owner_set(&s->config_by.by) ? CONFIG_SIGNED : CONFIG_UNSIGNED,
@@ -118,11 +119,15 @@ enum wire_err op_status(struct op *o)
 static enum wire_err start_keys(struct op *o)
 {
 	uint64_t seed[2];
+	uint8_t kind;
 
 	if (crypto_random_get(o->w->crypto, &o->w->random, seed, sizeof(seed)) != RC_OK)
 		return E_RANDOM;
-	keys_wipe(&o->s->keys);
-	keys_init(&o->s->keys, seed);
+	for (kind = KIND_KEY; kind < KIND_COUNT; kind++) {
+		keys_wipe(svc_table(o->s, kind));
+		keys_init(svc_table(o->s, kind), seed);
+	}
+	dtoken_counts_init(&o->s->dtokens, seed);
 	txn_reset(&o->s->txn);
 	return E_OK;
 }
@@ -227,7 +232,11 @@ enum wire_err op_store_open(struct op *o)
 
 static void refuse_store(struct svc *s)
 {
-	keys_wipe(&s->keys);
+	uint8_t kind;
+
+	for (kind = KIND_KEY; kind < KIND_COUNT; kind++)
+		keys_wipe(svc_table(s, kind));
+	dtoken_counts_init(&s->dtokens, NULL);
 	seal_wipe(&s->store);
 	s->store.state = STORE_REFUSED;
 }
@@ -237,17 +246,17 @@ static enum wire_err open_record(struct op *o, const uint8_t *id, struct slice r
 				 struct set_sum *sum)
 {
 	const struct store *st = &o->s->store;
-	uint8_t tag[CRYPTO_TAG_LEN], own[WIRE_ID_LEN];
+	uint8_t tag[CRYPTO_TAG_LEN], own[WIRE_ID_LEN], kind;
 	size_t len = rec.len - SEAL_RECORD_OVERHEAD;
 	struct set_sum element;
 	uint64_t version;
 	enum rc rc;
 
-	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &version, tag) != RC_OK)
+	if (rec.len < SEAL_RECORD_OVERHEAD || seal_record_open(o->w, st, id, rec, plain, &kind, &version, tag) != RC_OK)
 		return E_RECORD;
 	if (version >= st->head.next_version)
 		return E_RECORD_AHEAD;
-	rc = key_decode(cur_of(plain, len), out);
+	rc = key_decode(cur_of(plain, len), kind, out);
 	if (rc != RC_OK)
 		return rc == RC_NO_ROOM ? E_NO_MEMORY : E_RECORD;
 	(*out)->rec_born = seal_record_born(id);
@@ -299,6 +308,15 @@ static enum wire_err load_open(struct op *o, struct wire_load_req *m, struct loa
 	return E_OK;
 }
 
+static enum wire_err take_record(struct svc *s, struct key *k)
+{
+	enum rc rc = k->kind == KIND_TOKEN ? dtoken_counted(s, key_name(k), 0) : RC_OK;
+
+	if (rc == RC_OK)
+		rc = keys_add(svc_table(s, k->kind), k);
+	return rc == RC_OK ? E_OK : rc == RC_BAD_INPUT ? E_RECORD : E_NO_MEMORY;
+}
+
 static enum wire_err load_add(struct op *o, struct load *l)
 {
 	struct svc *s = o->s;
@@ -307,18 +325,18 @@ static enum wire_err load_add(struct op *o, struct load *l)
 	for (; e == E_OK && l->count; l->count--) {
 		struct key *k = l->made[l->count - 1];
 
-		if (keys_find(&s->keys, key_name(k))) {
+		if (keys_find(svc_table(s, k->kind), key_name(k)))
+			e = E_RECORD_TWICE;
+		else
+			e = take_record(s, k);
+		if (e == E_RECORD_TWICE || e == E_RECORD) {
 			uint8_t id[WIRE_ID_LEN] = { 0 };
 
-			e = E_RECORD_TWICE;
 			if (seal_record_id(o->w, &s->store, key_name(k), k->rec_born, id) == RC_OK)
 				e = name_record(o, id, e);
-			break;
 		}
-		if (keys_add(&s->keys, k) != RC_OK) {
-			e = E_NO_MEMORY;
+		if (e != E_OK)
 			break;
-		}
 		s->store.load_count++;
 	}
 	if (e == E_OK)
@@ -512,7 +530,7 @@ enum wire_err op_acl_check(struct op *o)
 		ok = rights_op_allowed(o, ACL_DELETE);
 	if (!ok) {
 		struct sink s = sink_of(rule, sizeof(rule));
-		const char *p = acl_permits(&o->cfg->op[t], o->user, o->static_groups, o->os_groups) ?
+		const char *p = rights_in(o, &o->cfg->op[t]) ?
 					"hadoop.kms.blacklist." : "hadoop.kms.acl.";
 
 		sink_put(&s, p, strlen(p));

@@ -4,7 +4,6 @@
 #include "service/state.h"
 
 #define FORMAT 1
-#define KIND_KEY 1
 
 void set_add(struct set_sum *a, const struct set_sum *b)
 {
@@ -35,8 +34,9 @@ void set_sub(struct set_sum *a, const struct set_sum *b)
 
 enum rc seal_derive(struct svc_worker *w, struct store *st)
 {
-	static const char *const label[] = { "record", "record id", "set", "head" };
-	struct crypto_mac_key *to[] = { &st->key_record, &st->key_id, &st->key_set, &st->key_head };
+	static const char *const label[] = { "record", "record id", "set", "head", "delegation tokens" };
+	struct crypto_mac_key *to[] = { &st->key_record, &st->key_id, &st->key_set, &st->key_head,
+					 &st->key_token };
 	struct crypto_mac_key root = { 0 };
 	uint8_t k[32];
 	enum rc rc = RC_OK;
@@ -100,8 +100,8 @@ struct record_aad {
 };
 ABI_SIZE(struct record_aad, 44);
 
-enum rc seal_record(struct svc_worker *w, const struct store *st, const uint8_t id[WIRE_ID_LEN], uint64_t version,
-		    const uint8_t *plain, size_t len, uint8_t *out, uint8_t tag[CRYPTO_TAG_LEN])
+enum rc seal_record(struct svc_worker *w, const struct store *st, uint8_t kind, const uint8_t id[WIRE_ID_LEN],
+		    uint64_t version, const uint8_t *plain, size_t len, uint8_t *out, uint8_t tag[CRYPTO_TAG_LEN])
 {
 	struct sink s = sink_of(out, SEAL_RECORD_OVERHEAD + len);
 	struct record_aad aad;
@@ -110,7 +110,7 @@ enum rc seal_record(struct svc_worker *w, const struct store *st, const uint8_t 
 	enum rc rc;
 
 	sink_u8(&s, FORMAT);
-	sink_u8(&s, KIND_KEY);
+	sink_u8(&s, kind);
 	sink_le16(&s, 0);
 	sink_le64(&s, version);
 	salt = sink_room(&s, SEAL_SALT);
@@ -131,20 +131,21 @@ enum rc seal_record(struct svc_worker *w, const struct store *st, const uint8_t 
 }
 
 enum rc seal_record_open(struct svc_worker *w, const struct store *st, const uint8_t id[WIRE_ID_LEN],
-			 struct slice record, uint8_t *plain, uint64_t *version, uint8_t tag[CRYPTO_TAG_LEN])
+			 struct slice record, uint8_t *plain, uint8_t *kind, uint64_t *version,
+			 uint8_t tag[CRYPTO_TAG_LEN])
 {
 	struct cursor c = cur_of(record.p, record.len);
 	struct record_aad aad;
 	struct slice salt, ct;
-	uint8_t format, kind, t[CRYPTO_TAG_LEN];
+	uint8_t format, what, t[CRYPTO_TAG_LEN];
 	uint16_t zero;
 	uint64_t v;
 	SECRET k = { 0 };
 	enum rc rc;
 
-	if (!cur_u8(&c, &format) || !cur_u8(&c, &kind) || !cur_le16(&c, &zero) || !cur_le64(&c, &v) ||
+	if (!cur_u8(&c, &format) || !cur_u8(&c, &what) || !cur_le16(&c, &zero) || !cur_le64(&c, &v) ||
 	    !cur_sub(&c, SEAL_SALT, &salt) || !cur_copy(&c, t, sizeof(t)) || !cur_sub(&c, c.left, &ct) ||
-	    format != FORMAT || kind != KIND_KEY || zero != 0)
+	    format != FORMAT || what == 0 || what >= KIND_COUNT || zero != 0)
 		return RC_BAD_INPUT;
 	memcpy(aad.store, st->id, 16);
 	memcpy(aad.id, id, WIRE_ID_LEN);
@@ -153,6 +154,7 @@ enum rc seal_record_open(struct svc_worker *w, const struct store *st, const uin
 	if (rc == RC_OK)
 		rc = crypto_open(w->crypto, &k, slice_of(&aad, sizeof(aad)), ct.p, ct.len, plain, t);
 	if (rc == RC_OK) {
+		*kind = what;
 		*version = v;
 		memcpy(tag, t, sizeof(t));
 	}

@@ -3,6 +3,7 @@
  * Sealing: what leaves the core for storage, and what is accepted back.
  *
  *   record := format:u8 kind:u8 zero:u16 version:u64 salt[24] tag[16] ct
+ *             kind: enum key_kind (keys.h);
  *             AES-256-GCM; key = HMAC(record key, salt); associated data = store id, record id,
  *             format, kind, version. A key is derived for one record and never used again.
  *   head   := format:u8 zero[7] epoch:u64 salt[24] tag[16] ct;  plaintext:
@@ -51,7 +52,7 @@ struct store {
 	enum wire_store_state state;
 	uint8_t id[16];
 	struct secret root;
-	struct crypto_mac_key key_record, key_id, key_set, key_head;
+	struct crypto_mac_key key_record, key_id, key_set, key_head, key_token;
 	struct head head;		/* as committed */
 	/* while loading */
 	struct set_sum load_sum;
@@ -59,7 +60,7 @@ struct store {
 };
 
 /* Purposes of the HMAC contexts (crypto_mac slots). */
-enum { MAC_RECORD, MAC_ID, MAC_SET, MAC_HEAD, MAC_SIGN, MAC_SIGN_OLD };
+enum { MAC_RECORD, MAC_ID, MAC_SET, MAC_HEAD, MAC_SIGN, MAC_SIGN_OLD, MAC_TOKEN_ROOT, MAC_TOKEN };
 
 struct svc_worker;
 
@@ -80,11 +81,12 @@ uint64_t seal_record_born(const uint8_t id[WIRE_ID_LEN]);
  * out: len + SEAL_RECORD_OVERHEAD bytes of private memory, read back while sealing; tag: also returned, it goes
  * into the element.
  */
-enum rc seal_record(struct svc_worker *w, const struct store *st, const uint8_t id[WIRE_ID_LEN], uint64_t version,
-		    const uint8_t *plain, size_t len, uint8_t *out, uint8_t tag[CRYPTO_TAG_LEN]);
+enum rc seal_record(struct svc_worker *w, const struct store *st, uint8_t kind, const uint8_t id[WIRE_ID_LEN],
+		    uint64_t version, const uint8_t *plain, size_t len, uint8_t *out, uint8_t tag[CRYPTO_TAG_LEN]);
 /* plain: record.len - SEAL_RECORD_OVERHEAD bytes. RC_BAD_INPUT: not a record; RC_DENIED: does not open. */
 enum rc seal_record_open(struct svc_worker *w, const struct store *st, const uint8_t id[WIRE_ID_LEN],
-			 struct slice record, uint8_t *plain, uint64_t *version, uint8_t tag[CRYPTO_TAG_LEN]);
+			 struct slice record, uint8_t *plain, uint8_t *kind, uint64_t *version,
+			 uint8_t tag[CRYPTO_TAG_LEN]);
 enum rc seal_element(struct svc_worker *w, const struct store *st, const uint8_t id[WIRE_ID_LEN], uint64_t version,
 		     const uint8_t tag[CRYPTO_TAG_LEN], struct set_sum *out);
 

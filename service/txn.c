@@ -46,12 +46,12 @@ static enum wire_err reserve(struct op *o, struct change *c, uint64_t *version)
 
 	pthread_mutex_lock(&t->lock);
 	for (other = *b; other; other = other->next)
-		if (other->hash == c->hash && slice_eq(other->name, c->name))
+		if (other->hash == c->hash && other->kind == c->kind && slice_eq(other->name, c->name))
 			e = E_BUSY;
 	if (e == E_OK && t->pending >= TXN_PENDING_MAX)
 		e = op_fail_num(o, E_FULL, LIMIT_PENDING, 0);
-	if (e == E_OK && c->made && o->cfg->memory_max &&
-	    o->s->keys.bytes + t->bytes + key_size(c->made) > o->cfg->memory_max)
+	if (e == E_OK && c->made && o->cfg && o->cfg->memory_max &&
+	    svc_memory(o->s) + t->bytes + key_size(c->made) > o->cfg->memory_max)
 		e = op_fail_num(o, E_FULL, LIMIT_MEMORY, o->cfg->memory_max);
 	if (e == E_OK) {
 		c->next = *b;
@@ -105,7 +105,7 @@ static enum wire_err seal_into(struct op *o, struct change *c, const uint8_t id[
 	p = sink_of(plain, len);
 	key_encode(&p, c->made);
 	INVARIANT(sink_ok(&p) && p.left == 0);
-	rc = seal_record(o->w, st, id, version, plain, len, sealed, c->made->rec_tag);
+	rc = seal_record(o->w, st, c->kind, id, version, plain, len, sealed, c->made->rec_tag);
 	mem_wipe(plain, len);
 	free(plain);
 	if (rc == RC_OK)
@@ -179,6 +179,7 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	}
 	c->made = made;
 	c->creates = !old;
+	c->kind = made ? made->kind : old->kind;
 	if (made) {
 		c->name = key_name(made);
 	} else {
@@ -192,7 +193,7 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 		memcpy(c->own_name, name.p, name.len);
 		c->name = slice_of(c->own_name, name.len);
 	}
-	c->hash = keys_hash(&o->s->keys, c->name);
+	c->hash = keys_hash(svc_table(o->s, c->kind), c->name);
 	e = reserve(o, c, &version);
 	if (e != E_OK) {
 		change_free(c);
@@ -210,6 +211,30 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	if (e != E_OK)
 		change_free(c);
 	return e;
+}
+
+struct slice secret_get(const struct svc *s, const char *name)
+{
+	const struct key *k = keys_find(&s->secrets, slice_str(name));
+
+	return k ? key_view(k).material : slice_of(NULL, 0);
+}
+
+enum wire_err secret_stage(struct op *o, const char *name, struct slice bytes)
+{
+	const struct wire_kv none = { 0 };
+	struct key *made = NULL, *old = keys_find(&o->s->secrets, slice_str(name));
+	struct slice now = secret_get(o->s, name);
+	struct key_view v = { .kind = KIND_SECRET, .created = o->now, .bits = 8, .versions = (uint32_t)bytes.len,
+			      .name = slice_str(name), .material = bytes };
+
+	if (bytes.len == now.len && (bytes.len == 0 || ct_equal(bytes.p, now.p, now.len)))
+		return E_OK;
+	if (bytes.len > SECRET_BYTES_MAX)
+		return op_fail_num(o, E_LIMIT, SECRET_BYTES_MAX, 0);
+	if (bytes.len && key_new(&v, &made) != RC_OK)
+		return E_NO_MEMORY;
+	return txn_stage(o, old, made, &none);
 }
 
 /*
@@ -321,15 +346,18 @@ static struct change *take_prepared(struct txn *t)
 
 static void apply(struct svc *s, struct change *c)
 {
-	struct key *old = c->creates ? NULL : keys_find(&s->keys, c->name);
+	struct keys *t = svc_table(s, c->kind);
+	struct key *old = c->creates ? NULL : keys_find(t, c->name);
 
 	INVARIANT(c->creates || old);
+	if (!c->made && c->kind == KIND_TOKEN)
+		dtoken_uncounted(s, c->name);
 	if (!c->made)
-		keys_remove(&s->keys, old);
+		keys_remove(t, old);
 	else if (old)
-		keys_replace(&s->keys, old, c->made);
+		keys_replace(t, old, c->made);
 	else
-		INVARIANT(keys_add(&s->keys, c->made) == RC_OK);
+		INVARIANT(keys_add(t, c->made) == RC_OK);
 	c->made = NULL;
 }
 
@@ -339,7 +367,8 @@ enum wire_err op_commit(struct op *o)
 	struct svc *s = o->s;
 	struct change *list, *c, *next;
 	struct wire_tickets_req m;
-	uint32_t creates[KEYS_SHARDS] = { 0 };
+	uint32_t creates[KIND_COUNT][KEYS_SHARDS] = { 0 };
+	uint8_t kind;
 	size_t i;
 
 	if (wire_tickets_req_get(o->in, &m) != RC_OK || m.count != 0)
@@ -352,11 +381,12 @@ enum wire_err op_commit(struct op *o)
 	/* All memory first: after this point nothing can fail. */
 	for (i = 0; i < TXN_BUCKETS; i++)
 		for (c = s->txn.bucket[i]; c; c = c->next)
-			creates[keys_shard(c->hash)] += c->in_head && c->creates;
-	if (keys_reserve_more(&s->keys, creates) != RC_OK) {
-		pthread_mutex_unlock(&s->txn.lock);
-		return E_NO_MEMORY;
-	}
+			creates[c->kind][keys_shard(c->hash)] += c->in_head && c->creates;
+	for (kind = KIND_KEY; kind < KIND_COUNT; kind++)
+		if (keys_reserve_more(svc_table(s, kind), creates[kind]) != RC_OK) {
+			pthread_mutex_unlock(&s->txn.lock);
+			return E_NO_MEMORY;
+		}
 	list = take_prepared(&s->txn);
 	s->store.head = s->txn.head;
 	pthread_mutex_unlock(&s->txn.lock);
@@ -392,6 +422,8 @@ enum wire_err op_abort(struct op *o)
 	pthread_mutex_unlock(&t->lock);
 	for (c = list; c; c = next) {
 		next = c->next;
+		if (c->creates && c->kind == KIND_TOKEN)
+			dtoken_uncounted(o->s, c->name);
 		change_free(c);
 	}
 	return E_OK;

@@ -21,6 +21,7 @@ struct change {
 	struct change *ticket_next;	/* in its bucket, by ticket */
 	uint64_t hash;
 	uint64_t ticket;
+	uint8_t kind;		/* enum key_kind */
 	bool creates, in_head;
 	bool sealed;		/* complete: its ticket may be named */
 	struct key *made;	/* NULL: the key is removed */
@@ -52,5 +53,15 @@ void txn_reset(struct txn *t);
  * `made`, and the record stands in the answer; otherwise made is freed. kv: what the answer shows.
  */
 enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, const struct wire_kv *kv);
+
+/*
+ * Secrets of the core that are kept in the store: sealed, never readable from outside. The name is a string
+ * constant; bytes: 1..SECRET_BYTES_MAX. Staging puts a `staged` into the answer, to be committed like a key's;
+ * the store has to be ready, and the caller holds the service's lock (for reading is enough). No bytes: the
+ * secret is removed. E_OK with nothing written: it is as it is to be already.
+ */
+enum wire_err secret_stage(struct op *o, const char *name, struct slice bytes);
+/* The bytes, which stay the table's as long as the lock is held; {NULL, 0}: there is none. */
+struct slice secret_get(const struct svc *s, const char *name);
 
 #endif

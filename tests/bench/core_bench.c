@@ -273,7 +273,7 @@ static void run_create(struct bench *b, enum wire_call c)
 static void prepare_seal(struct bench *b)
 {
 	memset(b->id, 7, sizeof(b->id));
-	if (seal_record(b->w, &b->svc->store, b->id, 1, b->plain, sizeof(b->plain), b->record, b->tag) != RC_OK)
+	if (seal_record(b->w, &b->svc->store, KIND_KEY, b->id, 1, b->plain, sizeof(b->plain), b->record, b->tag) != RC_OK)
 		die("sealing failed");
 }
 
@@ -285,9 +285,11 @@ static void run_seal(struct bench *b, enum wire_call c)
 
 static void run_open(struct bench *b, enum wire_call c)
 {
+	uint8_t kind;
+
 	(void)c;
 	if (seal_record_open(b->w, &b->svc->store, b->id,
-			     slice_of(b->record, sizeof(b->plain) + SEAL_RECORD_OVERHEAD), b->plain, &b->version,
+			     slice_of(b->record, sizeof(b->plain) + SEAL_RECORD_OVERHEAD), b->plain, &kind, &b->version,
 			     b->tag) != RC_OK)
 		die("opening failed");
 }

@@ -57,7 +57,7 @@ TEST(all_beans_are_listed_with_what_monitoring_looks_for)
 {
 	cJSON *json = ask("", 200), *bean;
 
-	EXPECT_INT(cJSON_GetArraySize(cJSON_GetObjectItem(json, "beans")), 15);
+	EXPECT_INT(cJSON_GetArraySize(cJSON_GetObjectItem(json, "beans")), 16);
 	cJSON_ArrayForEach(bean, cJSON_GetObjectItem(json, "beans"))
 	{
 		EXPECT(cJSON_IsString(cJSON_GetObjectItem(bean, "name")));
@@ -67,8 +67,8 @@ TEST(all_beans_are_listed_with_what_monitoring_looks_for)
 	EXPECT(strstr(text, "java.lang:type=Memory"));
 	EXPECT(strstr(text, "Hadoop:service=KMS,name=JvmMetrics"));
 	EXPECT(strstr(text, "\"svsm_kms_half\" : 0.5"));
-	EXPECT_INT(beans("user.name=a"), 15);
-	EXPECT_INT(beans("qry="), 15);
+	EXPECT_INT(beans("user.name=a"), 16);
+	EXPECT_INT(beans("qry="), 16);
 }
 
 TEST(a_meter_looks_as_in_hadoop)
@@ -92,7 +92,7 @@ TEST(a_meter_looks_as_in_hadoop)
 
 TEST(patterns_select_as_in_java)
 {
-	EXPECT_INT(beans("qry=*:*"), 15);
+	EXPECT_INT(beans("qry=*:*"), 16);
 	EXPECT_INT(beans("qry=metrics:*"), 9);
 	EXPECT_INT(beans("qry=java.lang:type=Memory"), 1);
 	EXPECT_INT(beans("qry=java.lang:type=M*"), 1);

@@ -45,14 +45,14 @@ TEST(requests_mark_the_meters_that_hadoop_marks)
 	struct metrics *m = make(2);
 	struct metrics_worker *w = metrics_worker(m, 0), *v = metrics_worker(m, 1);
 
-	metrics_request(w, KMS_OP_CREATE_KEY, 201, 1);
-	metrics_request(v, KMS_OP_GET_KEYS_METADATA, 403, 1);
-	metrics_request(w, KMS_OP_GET_KEY_VERSIONS, 200, 1);
-	metrics_request(w, KMS_OP_GENERATE_EEK, 200, 1);
-	metrics_request(w, KMS_OP_GENERATE_EEK, 500, 1); /* generate counts only when it succeeded */
-	metrics_request(v, KMS_OP_DECRYPT_EEK, 403, 1);
-	metrics_request(w, KMS_OP_DECRYPT_EEK, 401, 1);
-	metrics_request(w, KMS_OP_STATUS, 200, 1);
+	metrics_request(w, KMS_OP_CREATE_KEY, 201, true, 1);
+	metrics_request(v, KMS_OP_GET_KEYS_METADATA, 403, true, 1);
+	metrics_request(w, KMS_OP_GET_KEY_VERSIONS, 200, true, 1);
+	metrics_request(w, KMS_OP_GENERATE_EEK, 200, true, 1);
+	metrics_request(w, KMS_OP_GENERATE_EEK, 500, true, 1); /* generate counts only when it succeeded */
+	metrics_request(v, KMS_OP_DECRYPT_EEK, 403, true, 1);
+	metrics_request(w, KMS_OP_DECRYPT_EEK, 401, true, 1);
+	metrics_request(w, KMS_OP_STATUS, 200, true, 1);
 	metrics_mark(v, METER_UNAUTHORIZED);
 	EXPECT_INT(count(m, METER_ADMIN), 2);
 	EXPECT_INT(count(m, METER_KEY), 1);
@@ -107,7 +107,7 @@ TEST(quantiles_are_at_most_a_quarter_too_high)
 		struct metrics *m = make(1);
 		uint64_t q;
 
-		metrics_request(metrics_worker(m, 0), KMS_OP_DECRYPT_EEK, 200, us[i] * 1000 + 999);
+		metrics_request(metrics_worker(m, 0), KMS_OP_DECRYPT_EEK, 200, true, us[i] * 1000 + 999);
 		q = metrics_quantile_us(m, KMS_OP_DECRYPT_EEK, 0.99);
 		EXPECT(q > us[i] && q <= us[i] + us[i] / 4 + 1);
 		metrics_free(m);
@@ -122,8 +122,8 @@ TEST(quantiles_split_where_they_should_and_outliers_have_a_last_bucket)
 
 	EXPECT_INT(metrics_quantile_us(m, KMS_OP_DECRYPT_EEK, 0.5), 0);
 	for (i = 0; i < 99; i++)
-		metrics_request(w, KMS_OP_DECRYPT_EEK, 200, 2000);
-	metrics_request(w, KMS_OP_DECRYPT_EEK, 200, UINT64_MAX);
+		metrics_request(w, KMS_OP_DECRYPT_EEK, 200, true, 2000);
+	metrics_request(w, KMS_OP_DECRYPT_EEK, 200, true, UINT64_MAX);
 	EXPECT_INT(metrics_quantile_us(m, KMS_OP_DECRYPT_EEK, 0.5), 3);
 	EXPECT_INT(metrics_quantile_us(m, KMS_OP_DECRYPT_EEK, 0.99), 3);
 	EXPECT_INT(metrics_quantile_us(m, KMS_OP_DECRYPT_EEK, 1), 1 << 24);
@@ -162,14 +162,14 @@ TEST(the_prometheus_text_is_complete_and_each_name_is_described_once)
 	for (i = 0; i < ARRAY_LEN(gauges); i++)
 		EXPECT(metrics_add_gauge(m, &gauges[i]) == RC_OK);
 	for (i = 0; i < 3; i++)
-		metrics_request(metrics_worker(m, (unsigned)i), KMS_OP_DECRYPT_EEK, 200, 10000);
+		metrics_request(metrics_worker(m, (unsigned)i), KMS_OP_DECRYPT_EEK, 200, true, 10000);
 	text = text_of(m);
 	EXPECT(strstr(text, "\nsvsm_kms_requests_total{op=\"DECRYPT_EEK\",result=\"ok\"} 3\n"));
-	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",le=\"0.000008\"} 0\n"));
-	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",le=\"0.000016\"} 3\n"));
-	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",le=\"16.777216\"} 3\n"));
-	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",le=\"+Inf\"} 3\n"));
-	EXPECT(strstr(text, "_seconds_sum{op=\"DECRYPT_EEK\"} 0.000030000\n"));
+	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",result=\"ok\",le=\"0.000008\"} 0\n"));
+	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",result=\"ok\",le=\"0.000016\"} 3\n"));
+	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",result=\"ok\",le=\"16.777216\"} 3\n"));
+	EXPECT(strstr(text, "_seconds_bucket{op=\"DECRYPT_EEK\",result=\"ok\",le=\"+Inf\"} 3\n"));
+	EXPECT(strstr(text, "_seconds_sum{op=\"DECRYPT_EEK\",result=\"ok\"} 0.000030000\n"));
 	EXPECT(strstr(text, "\nsvsm_kms_isolation{isolation=\"process\"} 1\n"));
 	EXPECT(strstr(text, "\nsvsm_kms_keys 7\n"));
 	EXPECT(strstr(text, "\n# TYPE svsm_kms_worker counter\n"));
@@ -180,6 +180,59 @@ TEST(the_prometheus_text_is_complete_and_each_name_is_described_once)
 		EXPECT(strstr(at + 1, help) == NULL);
 		next = strstr(at + 1, "# HELP ");
 	}
+	free(text);
+	metrics_free(m);
+}
+
+TEST(results_have_histograms_of_their_own)
+{
+	struct metrics *m = make(2);
+	char *text;
+
+	metrics_request(metrics_worker(m, 0), KMS_OP_GET_KEYS, 200, true, 3000000);
+	metrics_request(metrics_worker(m, 1), KMS_OP_GET_KEYS, 403, true, 5000);
+	metrics_request(metrics_worker(m, 1), KMS_OP_GET_KEYS, 403, true, 5000);
+	text = text_of(m);
+	EXPECT(strstr(text, "\nsvsm_kms_request_duration_seconds_count{op=\"GET_KEYS\",result=\"ok\"} 1\n"));
+	EXPECT(strstr(text, "\nsvsm_kms_request_duration_seconds_count{op=\"GET_KEYS\",result=\"denied\"} 2\n"));
+	EXPECT(strstr(text, "_bucket{op=\"GET_KEYS\",result=\"denied\",le=\"0.000008\"} 2\n"));
+	EXPECT(strstr(text, "_bucket{op=\"GET_KEYS\",result=\"ok\",le=\"0.000008\"} 0\n"));
+	EXPECT(!strstr(text, "result=\"invalid\""));
+	EXPECT_INT(metrics_quantile_us(m, KMS_OP_GET_KEYS, 0.5), 6);
+	EXPECT(near(metrics_mean_ms(m, KMS_OP_GET_KEYS, RESULT_OK), 3));
+	EXPECT(near(metrics_mean_ms(m, KMS_OP_GET_KEYS, RESULT_ERROR), 0));
+	free(text);
+	metrics_free(m);
+}
+
+TEST(who_is_not_known_moves_no_meter_but_that_of_the_invalid)
+{
+	struct metrics *m = make(1);
+	struct metrics_worker *w = metrics_worker(m, 0);
+
+	metrics_request(w, KMS_OP_GET_KEYS, 403, false, 1);
+	EXPECT_INT(count(m, METER_ADMIN), 0);
+	EXPECT_INT(count(m, METER_UNAUTHENTICATED), 0);
+	EXPECT_INT(count(m, METER_INVALID), 1);
+	EXPECT_INT(metrics_requests(m, KMS_OP_GET_KEYS, RESULT_DENIED), 1);
+	metrics_free(m);
+}
+
+TEST(events_are_shown_before_they_first_happen_and_summed_over_workers)
+{
+	struct metrics *m = make(2);
+	char *text = text_of(m);
+
+	EXPECT(strstr(text, "\nsvsm_kms_tls_handshakes_total{kind=\"resumed\"} 0\n"));
+	EXPECT(strstr(text, "\nsvsm_kms_proxy_user_refusals_total 0\n"));
+	free(text);
+	metrics_event(metrics_worker(m, 0), EVENT_TLS_RESUMED);
+	metrics_event(metrics_worker(m, 1), EVENT_TLS_RESUMED);
+	metrics_event(metrics_worker(m, 1), EVENT_NO_AUTH_NEGOTIATE);
+	text = text_of(m);
+	EXPECT(strstr(text, "\nsvsm_kms_tls_handshakes_total{kind=\"resumed\"} 2\n"));
+	EXPECT(strstr(text, "\nsvsm_kms_tls_handshakes_total{kind=\"full\"} 0\n"));
+	EXPECT(strstr(text, "\nsvsm_kms_authentications_total{credential=\"negotiate\",result=\"refused\"} 1\n"));
 	free(text);
 	metrics_free(m);
 }
@@ -201,7 +254,7 @@ static void *worker(void *arg)
 	int i;
 
 	for (i = 0; i < 100000; i++)
-		metrics_request(arg, KMS_OP_DECRYPT_EEK, 200, 5000);
+		metrics_request(arg, KMS_OP_DECRYPT_EEK, 200, true, 5000);
 	return NULL;
 }
 
