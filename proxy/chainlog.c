@@ -645,11 +645,21 @@ MUST_CHECK static bool frame_before(int fd, uint64_t end, uint8_t *room, struct 
 	return chain_frame_next(&in, f) == RC_OK && cur_end(&in);
 }
 
-/* Whether a crash can have left these bytes: the beginning of one frame, then nothing but zeros. */
-static bool is_torn(struct slice rest)
+/*
+ * Whether a crash can have left these bytes: the beginning of one frame, then nothing but zeros. If there is a whole
+ * frame in them that comes later in the chain, somebody changed the file: that is to be kept as it is.
+ */
+static bool is_torn(struct slice rest, uint64_t seq)
 {
 	struct cursor in;
 	struct chain_frame f;
+	size_t i;
+
+	for (i = 1; i < rest.len; i++) {
+		in = cur_of(rest.p + i, rest.len - i);
+		if (chain_frame_next(&in, &f) == RC_OK && f.seq > seq && f.seq - seq < 1u << 20)
+			return false;
+	}
 
 	while (rest.len && rest.p[rest.len - 1] == 0)
 		rest.len--;
@@ -658,11 +668,11 @@ static bool is_torn(struct slice rest)
 }
 
 /* Where the whole frames end, from the file's beginning; *torn: what follows is what a crash leaves. */
-static uint64_t scan(int fd, uint64_t size, bool *torn)
+static uint64_t scan(int fd, uint64_t size, uint64_t first, bool *torn)
 {
 	uint8_t *b = malloc(SCAN_BLOCK);
 	uint64_t at = CHAIN_HEADER_LEN;
-	struct chain_frame f;
+	struct chain_frame f = { .seq = first - 1 };
 	bool more = b != NULL;
 
 	*torn = false;
@@ -674,8 +684,8 @@ static uint64_t scan(int fd, uint64_t size, bool *torn)
 			break;
 		while (chain_frame_next(&in, &f) == RC_OK)
 			;
-		*torn = is_torn(slice_of(in.at, in.left)) && (n < SCAN_BLOCK || in.left < n);
 		more = in.left < n && n == SCAN_BLOCK;
+		*torn = !more && n < SCAN_BLOCK && is_torn(slice_of(in.at, in.left), f.seq);
 		at += n - in.left;
 	}
 	free(b);
@@ -730,7 +740,7 @@ static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_roo
 	if (!room)
 		return RC_MACHINE;
 	if (size > sizeof(head) && !frame_before(c->fd, size, room, &f, &start))
-		end = scan(c->fd, size, &torn);
+		end = scan(c->fd, size, h.seq + 1, &torn);
 	if (torn)
 		find_tail(c, &end, room);
 	if (!torn)
