@@ -48,7 +48,8 @@ struct chainlog {
 	int reopen_result;
 
 	uint32_t generation;
-	bool running;			/* between chainlog_start() and chainlog_died() */
+	bool running;			/* between chainlog_expect() and chainlog_died() */
+	bool waiting;			/* before chainlog_start() */
 	uint8_t store_id[16];
 	uint64_t next, seen;		/* to be queued next; the highest ever heard of */
 	uint64_t base, gap_from;	/* where the core took the chain up; where a gap that was asked for begins */
@@ -189,18 +190,22 @@ static bool too_much(const struct chainlog *c, size_t more)
 	return unwritten(c) + c->held_bytes + more > c->o.buffer_max;
 }
 
-static void drop(struct chainlog *c, uint64_t first, uint64_t last)
+static void start_dropping(struct chainlog *c)
 {
-	if (!c->dropping) {
+	if (!c->dropping)
 		report(c, "audit chain %s: entries from %llu on are dropped; the chain will say how many", c->path,
 		       (unsigned long long)c->next);
-		c->dropping = true;
-	}
+	c->dropping = true;
+	set_refusing(c);
+	pthread_cond_broadcast(&c->done);
+}
+
+static void drop(struct chainlog *c, uint64_t first, uint64_t last)
+{
+	start_dropping(c);
 	if (c->gap_asked)
 		c->dropped_again = true;
 	c->lost += last - first + 1;
-	set_refusing(c);
-	pthread_cond_broadcast(&c->done);
 }
 
 static void append(struct chainlog *c, uint64_t last, const struct chain_tail *tail, const uint8_t *p, size_t n)
@@ -240,7 +245,7 @@ static void release_held(struct chainlog *c)
 {
 	struct run *r;
 
-	while ((r = c->held) && (r->first <= c->next) && !c->dropping) {
+	while ((r = c->held) && (r->first <= c->next) && !c->dropping && !c->waiting) {
 		c->held = r->next;
 		c->held_bytes -= r->len;
 		if (r->first == c->next)	/* else declared lost */
@@ -278,11 +283,11 @@ static bool take_gap(struct chainlog *c, const struct chain_frame *f)
 
 static void place(struct chainlog *c, uint64_t first, uint64_t last, const struct chain_tail *tail, struct slice b)
 {
-	if (first < c->next)	/* came too late: declared lost */
+	if (first < c->next && !c->waiting)	/* came too late: declared lost */
 		return;
 	if (too_much(c, b.len) || (c->dropping && !c->gap_asked))
 		drop(c, first, last);
-	else if (first == c->next && !c->dropping)
+	else if (first == c->next && !c->dropping && !c->waiting)
 		append(c, last, tail, b.p, b.len);
 	else
 		hold(c, first, last, tail, b.p, b.len);
@@ -344,8 +349,10 @@ static enum rc wait_for(struct chainlog *c, uint32_t generation, uint64_t last)
 
 	while (c->running && c->generation == generation && c->written < last && !c->failing && !c->dropping)
 		if (pthread_cond_timedwait(&c->done, &c->lock, &until) == ETIMEDOUT) {
-			if (c->written < last)
+			if (c->written < last && unwritten(c))
 				set_failing(c, ETIMEDOUT);
+			else if (c->written < last && !c->waiting)
+				start_dropping(c);	/* an entry before it never came */
 			break;
 		}
 	if (c->written >= last)
@@ -405,7 +412,7 @@ bool chainlog_gap_due(struct chainlog *c, struct chain_tail *tail, bool *given)
 	if (!c)
 		return false;
 	pthread_mutex_lock(&c->lock);
-	due = c->running && c->dropping && !c->failing && unwritten(c) == 0;
+	due = c->running && !c->waiting && c->dropping && !c->failing && unwritten(c) == 0;
 	if (due) {
 		c->gap_asked = true;
 		c->dropped_again = false;
@@ -569,7 +576,18 @@ bool chainlog_tail(struct chainlog *c, struct chain_tail *out, uint64_t *seen)
 	return given;
 }
 
-void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t generation)
+void chainlog_expect(struct chainlog *c, uint32_t generation)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	forget_held(c);
+	c->generation = generation;
+	c->running = c->waiting = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void chainlog_start(struct chainlog *c, const struct chain_resumed *r)
 {
 	struct chain_tail at = { .seq = r->at.seq };
 
@@ -580,11 +598,9 @@ void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t 
 	memcpy(at.hash, r->at.hash, sizeof(at.hash));
 	if (c->empty)
 		put_header(c, &at);
-	forget_held(c);
 	c->base = r->at.seq;
 	c->next = r->at.seq + 1;
-	c->generation = generation;
-	c->running = true;
+	c->waiting = false;
 	c->dropping = c->gap_asked = c->dropped_again = false;
 	c->lost_at_start = r->lost;
 	set_refusing(c);
