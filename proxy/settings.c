@@ -213,6 +213,8 @@ static const struct row table[SET_COUNT] = {
 		"refuse a store older than this epoch: detects that the whole store was set back" },
 	[SET_RECOVERY_KEY] = { "svsm.kms.recovery.public-key", T_PATH, 0, "", .help =
 		"PEM file of the owner's public key, for the recovery keyslot" },
+	[SET_DT_PER_USER] = { "svsm.kms.delegation-token.max-per-user", T_INT, CORE, "10000", 1, 1000000000, .help =
+		"delegation tokens that one user may have at a time; beyond it 503" },
 	[SET_CORE_MEMORY_MAX] = { "svsm.kms.core.memory.max", T_SIZE, CORE, "1g", 16 << 20, INT64_C(1) << 44, .help =
 		"bytes of memory the core may use for keys" },
 	[SET_SSL_CERT_FILE] = { "svsm.kms.ssl.certificate.file", T_PATH, 0, "", .help =
