@@ -56,6 +56,7 @@ enum wire_call {
 	CALL_AUDIT_RESUME,
 	CALL_AUDIT_CHECKPOINT,
 	CALL_AUDIT_GAP,
+	CALL_KEYTAB, /* stages the keytab of the configuration in force for the store */
 	/* on behalf of a user */
 	CALL_AUTH,
 	CALL_ADMIN,
@@ -77,8 +78,6 @@ enum wire_call {
 	CALL_DECRYPT,
 	CALL_REENCRYPT,
 	CALL_REENCRYPT_BATCH,
-	/* control again */
-	CALL_KEYTAB, /* stages the keytab of the configuration in force for the store */
 	CALL_COUNT
 };
 
