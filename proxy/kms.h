@@ -59,6 +59,7 @@ enum endpoint {
 	EP_ATTESTATION,
 	EP_METRICS,
 	EP_INDEX,
+	EP_OPENAPI,
 	EP_MISSING,	/* below /static, which is open */
 	EP_BAD_PATH,	/* a percent code that is none */
 	EP_COUNT
@@ -230,6 +231,9 @@ void page_attest_drop(struct work *k);	/* frees what a question left */
 const char *isolation_protects(const char *isolation);
 void page_answer(struct work *k, const struct wire_ans *ans);
 void page_open(struct work *k);
+
+/* openapi.c: docs/openapi.json, which is part of the program. */
+struct slice openapi_document(void);
 
 /* groups.c: the operating system's groups of a user, encoded for wire_cred; cached. */
 struct group_cache *groups_new(void);
