@@ -46,7 +46,7 @@ void crypto_mac_key_wipe(struct crypto_mac_key *k);
  * HMAC-SHA-256 over the concatenation of parts. Each slot (0..CRYPTO_MAC_SLOTS-1) remembers the key
  * it was last used with, so one purpose should keep to one slot.
  */
-#define CRYPTO_MAC_SLOTS 6
+#define CRYPTO_MAC_SLOTS 8
 enum rc crypto_mac(struct crypto *c, unsigned slot, const struct crypto_mac_key *k, const struct slice *parts,
 		   size_t count, uint8_t out[CRYPTO_HASH_LEN]);
 

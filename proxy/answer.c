@@ -15,7 +15,6 @@
 #define AUTHENTICATION "org.apache.hadoop.security.authentication.client.AuthenticationException"
 #define ILLEGAL "java.lang.IllegalArgumentException"
 #define IO "java.io.IOException"
-#define INVALID_TOKEN "org.apache.hadoop.security.token.SecretManager$InvalidToken"
 
 _Static_assert((int)KMS_OP_CREATE_KEY == (int)OP_CREATE_KEY &&
 		       (int)KMS_OP_REENCRYPT_EEK_BATCH == (int)OP_REENCRYPT_EEK_BATCH,
@@ -69,7 +68,21 @@ static void put_cookie(struct work *k, struct slice cookie, bool clear)
 	outbuf_str(o, s->cookie_suffix);
 	if (cookie.len && s->cookie_persistent)
 		put_expires(o, cookie);
-	outbuf_str(o, "; HttpOnly\r\n");
+	outbuf_str(o, server_conn_tls(k->c) ? "; Secure; HttpOnly\r\n" : "; HttpOnly\r\n");
+}
+
+/* "WWW-Authenticate: Negotiate", with what Kerberos has to tell the client. */
+static void put_negotiate(struct work *k, struct slice gss)
+{
+	struct outbuf *o = &k->w->headers;
+	size_t room = base64_std_len(gss.len), len;
+	uint8_t *to;
+
+	outbuf_str(o, gss.len ? "WWW-Authenticate: Negotiate " : "WWW-Authenticate: Negotiate");
+	to = outbuf_room(o, room + 1);
+	if (to && base64_std_encode(gss, to, room, &len))
+		outbuf_used(o, len);
+	outbuf_str(o, "\r\n");
 }
 
 static void send(struct work *k, unsigned status, const char *reason, const char *type)
@@ -98,8 +111,11 @@ static void begin(struct work *k, const struct wire_ans *ans)
 {
 	outbuf_reset(&k->w->body);
 	outbuf_reset(&k->w->headers);
-	if (ans)
-		put_cookie(k, ans->cookie, false);
+	if (!ans)
+		return;
+	put_cookie(k, ans->cookie.len ? ans->cookie : outbuf_slice(&k->proven_cookie), false);
+	if (k->gss.len)
+		put_negotiate(k, outbuf_slice(&k->gss));
 }
 
 /* ---- audit ---- */
@@ -159,12 +175,12 @@ static void audit_events(struct work *k, const struct wire_ans *ans, bool ok)
 		struct slice key = e->has_key ? e->key : slice_of("", 0);
 
 		if (e->status == EVENT_OK && ok)
-			audit_event(s->audit, AUDIT_OK, (enum kms_op)e->op, ans->user, key, extra_of(k, ans));
+			audit_event(s->audit, AUDIT_OK, (enum kms_op)e->op, ans->principal, key, extra_of(k, ans));
 		else if (e->status == EVENT_UNAUTHORIZED)
-			audit_event(s->audit, AUDIT_UNAUTHORIZED, (enum kms_op)e->op, ans->user, key, slice_of("", 0));
+			audit_event(s->audit, AUDIT_UNAUTHORIZED, (enum kms_op)e->op, ans->principal, key, slice_of("", 0));
 		else if (e->status == EVENT_UNAUTHORIZED_KEY)
 			audit_event(s->audit, AUDIT_UNAUTHORIZED,
-				    (enum kms_op)((unsigned)KMS_OP_ACL_MANAGEMENT + e->op), ans->user, key,
+				    (enum kms_op)((unsigned)KMS_OP_ACL_MANAGEMENT + e->op), ans->principal, key,
 				    slice_of("", 0));
 	}
 }
@@ -198,7 +214,7 @@ void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status,
 	if (ans)
 		audit_events(k, ans, false);
 	if (!audited && k->op != KMS_OP_STATUS && k->op != KMS_OP_DELEGATION_TOKEN)
-		audit_error(k->w->k->audit, ans ? ans->user : slice_of("", 0), method_of(k),
+		audit_error(k->w->k->audit, ans ? ans->principal : slice_of("", 0), method_of(k),
 			    slice_str(message ? message : "null"));
 	if (status == 405) {
 		outbuf_str(&k->w->headers, "Allow: ");
@@ -274,23 +290,31 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 	const char *text = note_text(ans, buf, sizeof(buf));
 
 	begin(k, NULL);
-	if (k->anonymous_token && ans->head.note == NOTE_NONE) {
-		put_error_json(&k->w->body, AUTHENTICATION,
-			       INVALID_TOKEN ": Token for real user: , can't be found in cache");
-		send(k, 403, NULL, "application/json");
-		return;
-	}
 	put_cookie(k, slice_of("", 0), true);
-	outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
+	if (ans->head.num[0] == SCHEME_NEGOTIATE)
+		put_negotiate(k, ans->head.note == NOTE_CONTINUE ? ans->arg : slice_of("", 0));
+	else
+		outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
 	if (k->r->method != HTTP_OPTIONS) {
 		outbuf_reset(&k->w->scratch);
-		outbuf_str(&k->w->scratch, "http://");
+		outbuf_str(&k->w->scratch, server_conn_tls(k->c) ? "https://" : "http://");
 		outbuf_add(&k->w->scratch, k->r->host);
 		outbuf_add(&k->w->scratch, k->r->target);
 		audit_unauthenticated(k->w->k->audit, slice_str(server_conn_peer(k->c)), method_of(k),
 				      outbuf_slice(&k->w->scratch), slice_str(text));
 	}
 	send_html(k, 401, text);
+}
+
+/* A ticket that does not count: no word of how else one might try, as the reference has it. */
+static void answer_negotiate(struct work *k, const struct wire_ans *ans)
+{
+	char text[400];
+
+	begin(k, NULL);
+	put_cookie(k, slice_of("", 0), true);
+	snprintf(text, sizeof(text), "%.*s", (int)ans->arg.len, (const char *)ans->arg.p);
+	send_html(k, 403, text);
 }
 
 #define ARG (int)(ans->arg.len < 1200 ? ans->arg.len : 1200), (const char *)ans->arg.p
@@ -309,6 +333,8 @@ static const struct java_error java_errors[E_COUNT_] = {
 	[E_OP_DENIED] = { 403, AUTHORIZATION, NULL },
 	[E_KEY_DENIED] = { 403, AUTHORIZATION, NULL },
 	[E_CREATE_DENIED] = { 403, AUTHORIZATION, NULL },
+	[E_DO_AS_DENIED] = { 403, AUTHORIZATION, NULL },
+	[E_TOKEN] = { 403, AUTHENTICATION, NULL },
 	[E_NAME_NULL] = { 400, ILLEGAL,
 			"Parameter 'name' cannot be null" },
 	[E_NAME_EMPTY] = { 400, ILLEGAL, NULL },
@@ -371,6 +397,17 @@ static void denied_text(enum wire_err e, const struct wire_ans *ans, char *t, si
 		snprintf(t, n, "User:%.*s not allowed to do '%s'", USER, op);
 }
 
+/* Addresses as Java shows them, with a slash in front. */
+static void do_as_text(struct work *k, const struct wire_ans *ans, char *t, size_t n)
+{
+	if (ans->head.num[0] == DO_AS_HOST)
+		snprintf(t, n, "Unauthorized connection for super-user: %.*s from IP /%s", (int)ans->principal.len,
+			 (const char *)ans->principal.p, server_conn_peer(k->c));
+	else
+		snprintf(t, n, "User: %.*s is not allowed to impersonate %.*s", (int)ans->principal.len,
+			 (const char *)ans->principal.p, ARG);
+}
+
 static const char *error_text(struct work *k, enum wire_err e, const struct wire_ans *ans, char *t, size_t n)
 {
 	struct slice other;
@@ -380,6 +417,12 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 	case E_KEY_DENIED:
 	case E_CREATE_DENIED:
 		denied_text(e, ans, t, n);
+		break;
+	case E_DO_AS_DENIED:
+		do_as_text(k, ans, t, n);
+		break;
+	case E_TOKEN:
+		snprintf(t, n, "%.*s", ARG);
 		break;
 	case E_NAME_EMPTY:
 		snprintf(t, n, "Parameter '%s' cannot be empty",
@@ -459,19 +502,6 @@ static void answer_error(struct work *k, enum wire_err e, const struct wire_ans 
 	if (e == E_OP_DENIED)
 		metrics_mark(metrics_worker(k->w->k->metrics, k->w->number), METER_UNAUTHORIZED);
 	answer_refusal(k, ans, j.status, j.exception, j.text ? j.text : error_text(k, e, ans, text, sizeof(text)));
-}
-
-/* doAs carries the proxied name in the message. */
-static void answer_own_refusal(struct work *k, const struct wire_ans *ans)
-{
-	char text[2 * WIRE_USER_MAX + 64];
-
-	if (strcmp(k->refusal.exception, "doAs") != 0) {
-		answer_refusal(k, ans, k->refusal.status, k->refusal.exception, k->refusal.message);
-		return;
-	}
-	snprintf(text, sizeof(text), "User: %.*s is not allowed to impersonate %s", USER, k->refusal.message);
-	answer_refusal(k, ans, 403, AUTHORIZATION, text);
 }
 
 /* ---- JSON of the answers ---- */
@@ -626,7 +656,7 @@ static void put_location(struct work *k)
 	struct slice host = k->r->host;
 	size_t i;
 
-	outbuf_str(o, "Location: http://");
+	outbuf_str(o, server_conn_tls(k->c) ? "Location: https://" : "Location: http://");
 	outbuf_add(o, host);
 	outbuf_str(o, "/kms/v1/key/");
 	for (i = 0; i < k->name_len; i++) {
@@ -712,7 +742,7 @@ static void answer_ok(struct work *k, const struct wire_ans *ans)
 {
 	bool created = k->call == CALL_CREATE || k->call == CALL_IMPORT;
 
-	if (k->call == CALL_AUTH && k->route.ep >= EP_FIRST_PAGE) {
+	if (k->route.ep >= EP_FIRST_PAGE) {
 		page_answer(k, ans);
 		return;
 	}
@@ -743,10 +773,14 @@ void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)
 	k->unknown = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN || err == E_DO_AS_DENIED;
 	if (err == E_UNAUTHENTICATED)
 		answer_unauthenticated(k, ans);
+	else if (err == E_NEGOTIATE)
+		answer_negotiate(k, ans);
+	else if (err == E_ADMIN_DENIED)
+		answer_html(k, ans, 403, "Unauthenticated users are not authorized to access this page.");
 	else if (err != E_OK)
 		answer_error(k, (enum wire_err)err, ans);
 	else if (k->refusal.status)
-		answer_own_refusal(k, ans);
+		answer_refusal(k, ans, k->refusal.status, k->refusal.exception, k->refusal.message);
 	else
 		answer_ok(k, ans);
 }

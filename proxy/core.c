@@ -239,6 +239,17 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 	return RC_OK;
 }
 
+/* The core has taken it: whom its rules name is to be known. */
+static void learn_peers(struct kms *k, struct slice body, bool bundle)
+{
+	struct cursor in = cur_of(body.p, body.len);
+	struct wire_config_req config;
+	struct wire_signed_req m;
+
+	if (bundle ? wire_signed_req_get(in, &m) == RC_OK : wire_config_req_get(in, &config) == RC_OK)
+		peers_learn(k->peers, bundle ? &m.config : &config);
+}
+
 enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err)
 {
 	OUTBUF body = { .max = CALL_LARGE_LEN };
@@ -249,6 +260,8 @@ enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error 
 		rc = core_config_body(k->settings, k->conf, &body, err);
 	if (rc == RC_OK)
 		rc = simple_call(l, bundle ? CALL_CONFIG_SIGNED : CALL_CONFIG, outbuf_slice(&body), err);
+	if (rc == RC_OK)
+		learn_peers(k, outbuf_slice(&body), bundle);
 	if (body.p)
 		mem_wipe(body.p, body.len);
 	return rc;

@@ -4,6 +4,7 @@
  * with a request on this side is only noted (work->refusal): the service first says who is calling,
  * since a stranger learns nothing but 401.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <locale.h>
 #include <stdio.h>
@@ -65,13 +66,77 @@ static bool find_cookie(const struct http_request *r, struct slice *out)
 	return false;
 }
 
-static bool has_delegation_token(const struct http_request *r)
+/* "Negotiate" as the reference knows it: to the letter, with or without a blank behind it. */
+bool encode_has_ticket(const struct http_request *r)
 {
-	uint8_t buf[8192];
+	return slice_starts(http_header_value(r, "authorization"), "Negotiate");
+}
+
+/* What cannot be decoded stays a credential, an empty one that is nobody's. */
+static bool find_ticket(struct work *k, struct slice *out)
+{
+	struct slice text = http_header_value(k->r, "authorization");
+	struct outbuf *o = &k->w->negotiate;
+	size_t room, len = 0;
+	uint8_t *to;
+
+	if (!slice_starts(text, "Negotiate"))
+		return false;
+	text = slice_of(text.p + 9, text.len - 9);
+	room = base64_decoded_max(text.len) + 1;
+	outbuf_reset(o);
+	to = outbuf_room(o, room);
+	if (!to || !base64_decode(text, to, room, &len) || len > WIRE_NEGOTIATE_MAX)
+		len = 0;
+	*out = slice_of(to ? to : (const uint8_t *)"", len);
+	return true;
+}
+
+/* The header first, then the query. */
+static bool find_token(struct work *k, struct slice *out)
+{
+	const struct http_header *h = http_header_next(k->r, "x-hadoop-delegation-token", NULL);
+	uint8_t buf[WIRE_TOKEN_MAX * 2];
+	struct slice text = slice_of("", 0);
+	size_t len = 0;
+
+	if (h)
+		text = h->value;
+	else if (!k->r->query.len || !query_get(k->r->query, "delegation", false, buf, sizeof(buf), &text))
+		return false;
+	if (!text.p || !base64_decode(text, k->w->token, sizeof(k->w->token), &len))
+		len = 0;
+	*out = slice_of(k->w->token, len);
+	return true;
+}
+
+bool encode_has_token(const struct http_request *r)
+{
+	uint8_t buf[16];
 	struct slice v;
 
 	return http_header_next(r, "x-hadoop-delegation-token", NULL) ||
 	       (r->query.len && query_get(r->query, "delegation", false, buf, sizeof(buf), &v));
+}
+
+/* A name that cannot be read is an empty one: for nobody, but never passed over. */
+static bool find_do_as(struct work *k, struct slice *out)
+{
+	if (!k->r->query.len || !query_get(k->r->query, "doas", true, k->w->do_as, sizeof(k->w->do_as), out))
+		return false;
+	if (!out->p)
+		*out = slice_of("", 0);
+	return true;
+}
+
+/* Where the request came from: 4 or 16 bytes. */
+static struct slice peer_of(struct work *k)
+{
+	const char *text = k->c ? server_conn_peer(k->c) : "";
+
+	if (inet_pton(AF_INET, text, k->w->peer) == 1)
+		return slice_of(k->w->peer, 4);
+	return slice_of(k->w->peer, inet_pton(AF_INET6, text, k->w->peer) == 1 ? 16 : 0);
 }
 
 /* Who the request claims to be, for looking up groups; the service decides whether it is true. */
@@ -87,23 +152,58 @@ static struct slice claimed_user(const struct wire_cred *c)
 	return amp ? slice_of(u.p, (size_t)(amp - u.p)) : u;
 }
 
+/*
+ * Whose groups go with the request: those of the one acted for. Where it is the core's to say who of two that is, there
+ * are none; and a name with a realm is not one of the operating system's.
+ */
+static struct slice groups_for(const struct work *k, const struct wire_cred *c)
+{
+	struct slice none = slice_of("", 0);
+
+	if (c->has_token && c->has_cookie && c->has_do_as)
+		return none;
+	if (c->has_do_as && !c->has_token)
+		return c->do_as.len && !memchr(c->do_as.p, '@', c->do_as.len) && !memchr(c->do_as.p, '/', c->do_as.len) ?
+			       c->do_as : none;
+	if (k->proof == PROOF_GIVEN)
+		return outbuf_slice(&k->proven_user);
+	return c->has_token ? none : claimed_user(c);
+}
+
+/* The first call of two only asks who it is. */
 static struct wire_cred cred_of(struct work *k)
 {
-	struct wire_cred c = { .group = cur_of(NULL, 0) };
+	struct wire_cred c = { .name = cur_of(NULL, 0), .group = cur_of(NULL, 0), .peer = peer_of(k) };
+	bool asks = k->proof == PROOF_ASKED, groups_os = kms_hot(k->w->k)->groups_os;
 
 	c.has_cookie = find_cookie(k->r, &c.cookie);
 	if (c.cookie.len > WIRE_COOKIE_MAX)
 		c.cookie.len = 8;	/* too long to be ours: not signed either way */
-	k->anonymous_token = has_delegation_token(k->r);
-	if (!k->anonymous_token && k->r->query.len)
+	if (k->proven_cookie.len) {
+		c.has_cookie = true;
+		c.cookie = outbuf_slice(&k->proven_cookie);
+	}
+	c.has_token = find_token(k, &c.token);
+	if (asks) {
+		c.has_negotiate = !c.has_token && find_ticket(k, &c.negotiate);
+		return c;
+	}
+	c.has_do_as = find_do_as(k, &c.do_as);
+	if (!c.has_token && k->r->query.len)
 		c.has_user = query_get(k->r->query, "user.name", false, k->user, sizeof(k->user), &c.user);
 	if (c.has_user && (!c.user.p || c.user.len > WIRE_USER_MAX))
 		c.has_user = false;
 	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
-	if (kms_hot(k->w->k)->groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
+	if (groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
 		c.has_user = false;
-	if (kms_hot(k->w->k)->groups_os)
-		c.group = groups_of(k->w->groups, claimed_user(&c), &c.groups);
+	if (groups_os)
+		c.group = groups_of(k->w->groups, groups_for(k, &c), &c.groups);
+	if (c.has_do_as && k->w->k->peers) {
+		outbuf_reset(&k->w->peer_names);
+		c.names = peers_of(k->w->k->peers, c.peer, &k->w->peer_names);
+		if (c.names)
+			c.name = cur_of(k->w->peer_names.p, k->w->peer_names.len);
+	}
 	return c;
 }
 
@@ -672,16 +772,6 @@ static const struct {
 	[EP_VERSION] = { CALL_VERSION_GET, KMS_OP_GET_KEY_VERSION },
 };
 
-/* doAs is refused, not ignored: the caller must not act as himself where he meant somebody else. */
-static void check_do_as(struct work *k)
-{
-	uint8_t buf[WIRE_USER_MAX];
-	struct slice who;
-
-	if (k->r->query.len && query_get(k->r->query, "doas", true, buf, sizeof(buf), &who))
-		refuse(k, 403, "doAs", "%.*s", (int)who.len, (const char *)who.p);
-}
-
 static void encode_other(struct work *k, struct sink *s)
 {
 	k->op = k->route.ep == EP_OPTIONS ? KMS_OP_HANDSHAKE :
@@ -694,7 +784,8 @@ static void encode_other(struct work *k, struct sink *s)
 		/* The container adds the slash that it would redirect to. */
 		int bare = slice_starts(t, "/kms") && (t.len == 4 || t.p[4] == '?') ? 4 : 0;
 
-		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http://%.*s%.*s%s%.*s",
+		refuse(k, 404, "com.sun.jersey.api.NotFoundException", "null for uri: http%s://%.*s%.*s%s%.*s",
+		       k->c && server_conn_tls(k->c) ? "s" : "",
 		       (int)(host.len < 100 ? host.len : 100), (const char *)host.p, bare, (const char *)t.p,
 		       bare ? "/" : "", (int)(t.len < 300 ? t.len : 300) - bare, (const char *)t.p + bare);
 		break;
@@ -710,7 +801,7 @@ static void encode_other(struct work *k, struct sink *s)
 	default:
 		break;
 	}
-	put_auth(k, s);
+	put_name(k, s, page_for_admins(k) ? CALL_ADMIN : CALL_AUTH, slice_of("", 0), 0, 0);
 }
 
 void encode_request(struct work *k, struct sink *s)
@@ -718,7 +809,11 @@ void encode_request(struct work *k, struct sink *s)
 	enum endpoint ep = k->route.ep;
 
 	memset(&k->refusal, 0, sizeof(k->refusal));
-	check_do_as(k);
+	if (k->proof == PROOF_ASKED) {
+		k->op = KMS_OP_HANDSHAKE;
+		put_auth(k, s);
+		return;
+	}
 	if (by_name[ep].call || ep == EP_GENERATE || ep == EP_ROLL || ep == EP_BATCH || ep == EP_DECRYPT) {
 		size_t max = ep == EP_VERSION || ep == EP_DECRYPT ? WIRE_VERSION_NAME_MAX : WIRE_NAME_MAX;
 

@@ -37,10 +37,18 @@ static void slot_drop(struct work *k)
 	k->slot = -1;
 }
 
+static void drop_parts(struct work *k)
+{
+	outbuf_free(&k->gathered);
+	outbuf_free(&k->proven_cookie);
+	outbuf_free(&k->proven_user);
+	outbuf_free(&k->gss);
+}
+
 void work_finish(struct work *k)
 {
 	slot_drop(k);
-	outbuf_free(&k->gathered);
+	drop_parts(k);
 	free(k->description);
 	free(k->outcome_text);
 	page_attest_drop(k);
@@ -146,6 +154,41 @@ static bool names_page(struct work *k, const struct wire_ans *ans)
 	return false;
 }
 
+/*
+ * Is the first call needed that only asks who it is? For a ticket, unless something else counts more; and where the
+ * operating system's groups have to be looked up of somebody whom only a delegation token names.
+ */
+static bool asks_first(const struct work *k)
+{
+	const struct hot_settings *h = kms_hot(k->w->k);
+
+	if (encode_has_token(k->r))
+		return h->groups_os;
+	return h->negotiate && encode_has_ticket(k->r);
+}
+
+/* The first of two calls has said who it is: the other is made with what it gave. */
+static void proven(struct work *k, const struct wire_ans *ans)
+{
+	struct cursor body = ans->body;
+	struct slice gss;
+
+	if (!cur_str16(&body, UINT16_MAX, &gss)) {
+		answer_call(k, E_INTERNAL, ans);
+		return;
+	}
+	outbuf_add(&k->gss, gss);
+	outbuf_add(&k->proven_cookie, ans->cookie);
+	outbuf_add(&k->proven_user, ans->user);
+	if (!outbuf_ok(&k->gss) || !outbuf_ok(&k->proven_cookie) || !outbuf_ok(&k->proven_user)) {
+		answer_call(k, E_NO_MEMORY, ans);
+		return;
+	}
+	k->proof = PROOF_GIVEN;
+	slot_drop(k);
+	(void)submit(k);
+}
+
 /* What became of one call. staged: the list for the commit thread grows here. */
 static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
 {
@@ -166,6 +209,10 @@ static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
 		slot_drop(k);
 		if (!wait_for_commit(k, turns))
 			(void)submit(k);
+		return;
+	}
+	if (err == E_OK && k->proof == PROOF_ASKED) {
+		proven(k, &ans);
 		return;
 	}
 	if (err == E_OK && is_change(k->call) && !k->refusal.status) {
@@ -269,6 +316,11 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	}
 	/* The name stands in the worker's memory, which the next request uses again. A longer one keeps its
 	 * length only, and is refused for it. */
+	k->proof = asks_first(k) ? PROOF_ASKED : PROOF_NONE;
+	if (page_for_everybody(k)) {
+		page_answer(k, NULL);
+		return;
+	}
 	encode_keep_name(k, k->route.name);
 	k->route.name = slice_of(k->name, k->route.name.len < sizeof(k->name) ? k->name_len : k->route.name.len);
 	(void)submit(k);
@@ -343,7 +395,7 @@ static void free_list(struct work *k)
 
 	for (; k; k = next) {
 		next = k->next;
-		outbuf_free(&k->gathered);
+		drop_parts(k);
 		if (k->state != WORK_FREE) {	/* the connection went before the answer came */
 			free(k->description);
 			free(k->outcome_text);
@@ -365,6 +417,8 @@ void worker_free(struct kms_worker *w)
 	outbuf_free(&w->body);
 	outbuf_free(&w->headers);
 	outbuf_free(&w->scratch);
+	outbuf_free(&w->negotiate);
+	outbuf_free(&w->peer_names);
 	groups_free(w->groups);
 	free(w->decoded);
 	pthread_mutex_destroy(&w->done_lock);

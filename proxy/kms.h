@@ -21,6 +21,7 @@
 #include "proxy/server.h"
 #include "proxy/settings.h"
 #include "proxy/store.h"
+#include "proxy/tls.h"
 #include "wire/msg.h"
 
 /* What a path and method ask for. */
@@ -96,7 +97,15 @@ struct work {
 	int slot;
 	bool large;
 	bool unknown;	/* nobody who may ask was known to */
-	bool has_material, has_description, has_body_name, anonymous_token;
+	bool has_material, has_description, has_body_name;
+	/*
+	 * A request that shows a Kerberos ticket is two calls: the first asks who it is (a ticket is good for once), the
+	 * second is made with the cookie that the first gave, as often as it must be.
+	 */
+	enum { PROOF_NONE, PROOF_ASKED, PROOF_GIVEN } proof;
+	struct outbuf proven_cookie;	/* which the first call gave; empty: none */
+	struct outbuf proven_user;	/* whom the first call was answered for */
+	struct outbuf gss;		/* what the client is to be told by Kerberos */
 	uint32_t generation;	/* of the service, when the call was made */
 	uint32_t names_generation;	/* of the names gathered so far */
 	struct refusal refusal;
@@ -134,6 +143,9 @@ struct kms_worker {
 	struct work *done, **done_end;
 	uint32_t has_busy;	/* atomic */
 	struct group_cache *groups;
+	/* of the credential being written */
+	uint8_t do_as[WIRE_USER_MAX], token[WIRE_TOKEN_MAX], peer[16];
+	struct outbuf negotiate, peer_names;
 };
 
 struct commit_queue {
@@ -152,8 +164,11 @@ struct commit_queue {
 struct hot_settings {
 	const struct hot_settings *older;
 	bool groups_os, cookie_persistent;
+	bool negotiate;		/* tickets are looked at */
+	bool admin_pages, admin_instrumentation;	/* pages for administrators only: some, the others too */
 	uint32_t eek_max;
 	char cookie_suffix[1024];	/* "; Path=..; Domain=.." */
+	char whitelist[1024];		/* pages for everybody, "/jmx,/conf" */
 };
 
 struct kms {
@@ -163,6 +178,8 @@ struct kms {
 	struct audit *audit;
 	struct metrics *metrics;
 	struct attest *attest;
+	struct tls *tls;	/* NULL: plain HTTP */
+	struct peers *peers;
 	struct settings *settings;
 	struct conf *conf;
 	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
@@ -206,6 +223,9 @@ MUST_CHECK bool percent_decode(struct slice in, bool plus, uint8_t *out, size_t 
 
 /* encode.c: writes the call's body. Sets work->call, op, and work->refusal where the request is wrong. */
 void encode_request(struct work *k, struct sink *s);
+/* Does the request show a ticket, or a delegation token? */
+MUST_CHECK bool encode_has_ticket(const struct http_request *r);
+MUST_CHECK bool encode_has_token(const struct http_request *r);
 /* Copies a name into the work, where it outlives the turn. */
 void encode_keep_name(struct work *k, struct slice name);
 
@@ -230,6 +250,8 @@ void page_attest_drop(struct work *k);	/* frees what a question left */
 /* In words, what the isolation is worth: nobody should take "process" for hardware protection. */
 const char *isolation_protects(const char *isolation);
 void page_answer(struct work *k, const struct wire_ans *ans);
+MUST_CHECK bool page_for_admins(const struct work *k);
+MUST_CHECK bool page_for_everybody(const struct work *k);	/* by hadoop.kms.authentication.kerberos.endpoint.whitelist */
 void page_open(struct work *k);
 
 /* openapi.c: docs/openapi.json, which is part of the program. */
@@ -239,6 +261,17 @@ struct slice openapi_document(void);
 struct group_cache *groups_new(void);
 void groups_free(struct group_cache *g);
 struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *count);
+
+/*
+ * peers.c: which of the hosts that the proxy-user rules name a client is. Names are looked up by a thread of its own, now
+ * and every minute, never by a request. What it finds is this program's word: the core takes it as such.
+ */
+struct peers *peers_new(void);
+void peers_free(struct peers *p);	/* NULL is fine */
+/* The names in a configuration as the core is told it; waits a moment for the first look-up. NULL: nothing is done. */
+void peers_learn(struct peers *p, const struct wire_config_req *config);
+/* Appends each name (str16) that is the host with that address (4 or 16 bytes); returns their number. */
+uint16_t peers_of(struct peers *p, struct slice addr, struct outbuf *names);
 
 /* commit.c */
 enum rc commit_start(struct kms *k);

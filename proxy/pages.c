@@ -324,55 +324,26 @@ static bool in_list(struct slice list, struct slice what)
 	return false;
 }
 
-static bool in_groups(struct work *k, struct slice groups, struct slice user)
+/* Which pages are for administrators is this program's own business, who is one the core's. */
+bool page_for_admins(const struct work *k)
 {
-	uint16_t count;
-	struct cursor c = groups_of(k->w->groups, user, &count);
-	struct slice one;
+	const struct hot_settings *h = kms_hot(k->w->k);
 
-	while (wire_group_next(&c, &one))
-		if (in_list(groups, one))
-			return true;
-	return false;
+	return h->admin_pages && h->admin_instrumentation && k->route.ep >= EP_FIRST_PAGE && k->route.ep <= EP_STACKS;
 }
 
-/*
- * Hadoop's administrators ("user,user group,group"), where the pages are for them only. Of the groups those
- * of the operating system count; who is in others is the core's knowledge, and the answer is no.
- */
-static bool may_see(struct work *k, const struct wire_ans *ans)
+bool page_for_everybody(const struct work *k)
 {
-	const struct kms *s = k->w->k;
-	struct slice list, groups = slice_of("", 0);
-	const uint8_t *blank;
+	const struct hot_settings *h = kms_hot(k->w->k);
 
-	if (!settings_bool(s->settings, SET_SECURITY_AUTHORIZATION) ||
-	    !settings_bool(s->settings, SET_INSTRUMENTATION_ADMIN))
-		return true;
-	list = slice_str(settings_str(s->settings, SET_HTTP_ADMINISTRATORS));
-	blank = list.len ? memchr(list.p, ' ', list.len) : NULL;
-	if (blank) {
-		groups = text_trim(slice_of(blank, (size_t)(list.p + list.len - blank)));
-		list.len = (size_t)(blank - list.p);
-	}
-	return slice_is(text_trim(list), "*") || slice_is(groups, "*") || in_list(list, ans->user) ||
-	       (kms_hot(k->w->k)->groups_os && in_groups(k, groups, ans->user));
+	return h->negotiate && h->whitelist[0] && k->route.ep >= EP_FIRST_PAGE && k->route.ep <= EP_PROM &&
+	       in_list(slice_str(h->whitelist), k->r->path);
 }
 
 void page_answer(struct work *k, const struct wire_ans *ans)
 {
 	char text[WIRE_USER_MAX + 128];
-	bool may;
 
-	pthread_rwlock_rdlock(&k->w->k->settings_lock);
-	may = may_see(k, ans);
-	pthread_rwlock_unlock(&k->w->k->settings_lock);
-	if (!may) {
-		snprintf(text, sizeof(text), "User %.*s is unauthorized to access this page.", (int)ans->user.len,
-			 (const char *)ans->user.p);
-		answer_html(k, ans, 403, text);
-		return;
-	}
 	switch (k->route.ep) {
 	case EP_JMX:
 		jmx_page(k, ans);

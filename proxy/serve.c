@@ -183,6 +183,9 @@ static void fill_config(struct serve *s)
 	l->write_ms = (unsigned)settings_int(set, SET_TIMEOUT_WRITE);
 	l->idle_ms = (unsigned)settings_int(set, SET_IDLE_TIMEOUT);
 	l->backlog = (unsigned)settings_int(set, SET_BACKLOG);
+	l->handshake_ms = (unsigned)settings_int(set, SET_TIMEOUT_HANDSHAKE);
+	l->handshakes = (unsigned)settings_int(set, SET_HANDSHAKES_MAX);
+	s->config.tls = s->k.tls;
 	s->config.workers = s->k.workers;
 	s->config.pin = settings_bool(set, SET_PIN);
 	s->config.ops = &kms_ops;
@@ -203,6 +206,9 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
 	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
 	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
+	h->negotiate = strcmp(settings_str(k->settings, SET_AUTH_TYPE), "simple") != 0;
+	h->admin_pages = settings_bool(k->settings, SET_SECURITY_AUTHORIZATION);
+	h->admin_instrumentation = settings_bool(k->settings, SET_INSTRUMENTATION_ADMIN);
 	if (*path)
 		outbuf_printf(&o, "; Path=%s", path);
 	if (*domain)
@@ -220,6 +226,21 @@ static double gauge_connections(void *ctx)
 	struct kms *k = ctx;
 
 	return (double)server_stats(k->server).open;
+}
+
+static double gauge_handshakes(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
+}
+
+static double gauge_resumed(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).resumed;
+}
+
+static double gauge_handshakes_failed(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).handshakes_failed;
 }
 
 static double gauge_restarts(void *ctx)
@@ -293,6 +314,10 @@ static enum rc add_gauges(struct kms *k)
 		  strcmp(isolation, "vmpl0-snp") == 0 ? INFO("vmpl0-snp") : INFO("vmpl0-emulated"),
 		  false, NULL, k },
 		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
+		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
+		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
+		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
+		  gauge_handshakes_failed, k },
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
@@ -381,6 +406,57 @@ static enum rc start_core(struct serve *s, struct core_error *err)
 	return rc;
 }
 
+/* Before anything is listened to: a server that cannot show its certificate is of no use. */
+static enum rc start_tls(struct serve *s, struct core_error *err)
+{
+	struct kms *k = &s->k;
+	struct tls_options o;
+	struct tls_paths paths;
+	struct keystore_error kerr;
+	char warning[256] = "";
+	enum rc rc;
+
+	if (!settings_bool(k->settings, SET_SSL_ENABLED))
+		return RC_OK;
+	rc = tls_options_of(k->settings, k->conf, &o, &paths, &kerr);
+	if (rc == RC_OK)
+		rc = tls_create(&o, &k->tls, warning, &kerr);
+	if (*warning)
+		fprintf(stderr, "svsm-kms: warning: %s\n", warning);
+	if (rc != RC_OK) {
+		snprintf(err->text, sizeof(err->text), "TLS: %.1000s", kerr.text);
+		err->exit_code = 78;
+	}
+	return rc;
+}
+
+/* The files anew; on any error the certificate in force stays. always: even if they look unchanged. */
+static void reload_tls(struct kms *k, bool always)
+{
+	struct tls_options o;
+	struct tls_paths paths;
+	struct keystore_error kerr;
+	char warning[256] = "";
+	enum rc rc;
+
+	if (!k->tls || (!always && !tls_changed(k->tls)))
+		return;
+	rc = tls_options_of(k->settings, k->conf, &o, &paths, &kerr);
+	if (rc == RC_OK)
+		rc = tls_reload(k->tls, &o, warning, &kerr);
+	if (*warning)
+		fprintf(stderr, "svsm-kms: warning: %s\n", warning);
+	fprintf(stderr, "svsm-kms: TLS certificates %s%s\n", rc == RC_OK ? "reloaded" : "not reloaded, the old ones stay: ",
+		rc == RC_OK ? "" : kerr.text);
+}
+
+static uint64_t reload_interval(const struct settings *set)
+{
+	bool old = !settings_is_set(set, SET_SSL_RELOAD) && settings_is_set(set, SET_SSL_RELOAD_OLD);
+
+	return (uint64_t)settings_int(set, old ? SET_SSL_RELOAD_OLD : SET_SSL_RELOAD);
+}
+
 static enum rc start_server(struct serve *s, struct core_error *err)
 {
 	struct kms *k = &s->k;
@@ -410,14 +486,15 @@ static enum rc start_server(struct serve *s, struct core_error *err)
 static void print_ready(struct serve *s)
 {
 	const char *isolation = boot_isolation_name(channel_isolation(s->k.channel));
+	const char *scheme = s->k.tls ? "https" : "http";
 	struct wire_status st = { 0 };
 	char url[300];
 	size_t i;
 
 	(void)!core_status(&s->k, &st);
-	snprintf(url, sizeof(url), "http://%.200s/kms", s->listens[0]);
+	snprintf(url, sizeof(url), "%s://%.200s/kms", scheme, s->listens[0]);
 	if (strrchr(s->listens[0], ':') && strcmp(strrchr(s->listens[0], ':'), ":0") == 0)
-		snprintf(url, sizeof(url), "http://127.0.0.1:%u/kms", server_port(s->k.server, 0));
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%u/kms", scheme, server_port(s->k.server, 0));
 	for (i = 1; i < s->config.listen_count; i++)
 		fprintf(stderr, "svsm-kms: also listening on %s\n", s->listens[i]);
 	if (!st.memory_locked)
@@ -426,9 +503,9 @@ static void print_ready(struct serve *s)
 		printf("Try, in another terminal:\n"
 		       "  curl -s -X POST -H 'Content-Type: application/json' -d '{\"name\":\"k1\"}' '%s/v1/keys?user.name=me'\n"
 		       "  build/svsm-kms key list --metadata --url %s\n"
-		       "  hadoop key list -provider kms://http@%s/kms\n"
+		       "  hadoop key list -provider kms://%s@%s/kms\n"
 		       "Isolation: %s: %s. Data: %s\n",
-		       url, url, s->listens[0], isolation, isolation_protects(isolation), s->data);
+		       url, url, scheme, s->listens[0], isolation, isolation_protects(isolation), s->data);
 	printf("svsm-kms %s ready on %s isolation=%s data=%s keys=%llu epoch=%llu\n", SVSM_VERSION, url, isolation, s->data,
 	       (unsigned long long)st.keys, (unsigned long long)st.epoch);
 	fflush(stdout);
@@ -613,7 +690,7 @@ static int run(struct serve *s)
 {
 	struct kms *k = &s->k;
 	uint32_t tick = audit_tick_ms(k->audit);
-	uint64_t next_acls = 0;
+	uint64_t next_acls = 0, next_tls = mono_ms() + reload_interval(k->settings);
 	struct signalfd_siginfo si;
 
 	for (;;) {
@@ -632,12 +709,17 @@ static int run(struct serve *s)
 			reload_acls(s);
 			next_acls = mono_ms() + 1000;
 		}
+		if (mono_ms() >= next_tls) {
+			reload_tls(k, false);
+			next_tls = mono_ms() + reload_interval(k->settings);
+		}
 		if (!(p[0].revents & POLLIN) || read(s->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
 			continue;
 		if (si.ssi_signo != SIGHUP)
 			return 0;
 		notify_reloading(&s->notify, mono_us(), "Reading the configuration");
 		reload_all(s);
+		reload_tls(k, true);
 		notify_ready(&s->notify, s->serving);
 	}
 	fprintf(stderr, "svsm-kms: stopping: %s\n", k->fatal);
@@ -701,9 +783,11 @@ static void shut_down(struct serve *s)
 		stop_threads(k);
 	(void)!attest_stop(k->attest, ATTEST_STOP_MS);
 	server_free(k->server);
+	tls_free(k->tls);
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
 	channel_close(k->channel);
+	peers_free(k->peers);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -731,6 +815,9 @@ static enum rc start(struct serve *s, struct core_error *err)
 	if (rc != RC_OK)
 		return rc;
 	setup_notices(k->settings);
+	k->peers = peers_new();
+	if (!k->peers)
+		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);
 	snprintf(s->data_buf, sizeof(s->data_buf), "%s", s->data);
@@ -739,6 +826,8 @@ static enum rc start(struct serve *s, struct core_error *err)
 	rc = setup_choose_channel(k, s->channel, err);
 	if (rc == RC_OK)
 		rc = cache_settings(k) ? choose_listen(s, err) : RC_NO_ROOM;
+	if (rc == RC_OK)
+		rc = start_tls(s, err);
 	if (rc == RC_OK && k->workers == 0)
 		k->workers = cpus();
 	if (rc == RC_OK)

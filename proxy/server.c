@@ -41,6 +41,8 @@ static struct server_limits limits_of(struct server_limits l)
 	set_default(&l.body_ms, 60000);
 	set_default(&l.idle_ms, 60000);
 	set_default(&l.write_ms, 30000);
+	set_default(&l.handshake_ms, 10000);
+	set_default(&l.handshakes, 2000);
 	set_default(&l.linger_ms, 2000);
 	set_default(&l.backlog, 500);
 	return l;
@@ -321,6 +323,9 @@ struct server_stats server_stats(const struct server *s)
 		t.timeouts += __atomic_load_n(&c->timeouts, __ATOMIC_RELAXED);
 		t.bytes_in += __atomic_load_n(&c->bytes_in, __ATOMIC_RELAXED);
 		t.bytes_out += __atomic_load_n(&c->bytes_out, __ATOMIC_RELAXED);
+		t.handshakes += __atomic_load_n(&c->handshakes, __ATOMIC_RELAXED);
+		t.resumed += __atomic_load_n(&c->resumed, __ATOMIC_RELAXED);
+		t.handshakes_failed += __atomic_load_n(&c->handshakes_failed, __ATOMIC_RELAXED);
 	}
 	return t;
 }

@@ -20,6 +20,7 @@
 
 struct server;
 struct server_conn;
+struct tls;
 
 /*
  * The handler. All but request() may be NULL. All are called in the worker's own thread, with what
@@ -55,6 +56,8 @@ struct server_limits {
 	unsigned body_ms;        /* from there to the end of its body [60 s] */
 	unsigned idle_ms;        /* between requests [60 s] */
 	unsigned write_ms;       /* to take the next 64 KiB of a reply [30 s] */
+	unsigned handshake_ms;   /* a TLS handshake, from the connection on [10 s] */
+	unsigned handshakes;     /* TLS handshakes under way, of all workers; above it the oldest is closed [2000] */
 	unsigned linger_ms;      /* reading on after an early refusal, so that it is seen [2 s] */
 	unsigned backlog;        /* connections not accepted yet, for each address [500] */
 	size_t memory_max;       /* bytes all large requests together may occupy; 503 [512 MiB] */
@@ -68,6 +71,7 @@ struct server_config {
 	bool pin;            /* bind worker n to the nth of those CPUs */
 	unsigned tick_ms;    /* call turn() at least that often; 0: only when something happens */
 	const char *headers; /* "Name: value\r\n" lines for every reply, or NULL */
+	struct tls *tls;     /* all connections speak TLS; NULL: none does */
 	const struct server_ops *ops;
 	void *ctx;
 };
@@ -106,8 +110,11 @@ struct server_stats {
 	uint64_t requests;
 	uint64_t errors;   /* malformed or over a limit */
 	uint64_t timeouts; /* idle ones not counted */
-	uint64_t bytes_in;
+	uint64_t bytes_in;	/* of HTTP: without what TLS adds */
 	uint64_t bytes_out;
+	uint64_t handshakes;	/* TLS, completed; those resumed included */
+	uint64_t resumed;
+	uint64_t handshakes_failed; /* TLS, refused, given up or timed out */
 };
 
 /* From any thread; the figures are of slightly different moments. */
@@ -147,6 +154,11 @@ const char *server_reason(unsigned status);
 const char *server_conn_peer(const struct server_conn *c);
 uint16_t server_conn_peer_port(const struct server_conn *c);
 unsigned server_conn_worker(const struct server_conn *c);
+
+/* Whether the client speaks TLS, also when the connection is already gone. */
+MUST_CHECK bool server_conn_tls(const struct server_conn *c);
+/* The subject of the client's verified certificate (RFC 2253), NULL when there is none. Valid as long as c. */
+const char *server_conn_client(const struct server_conn *c);
 
 /* The request under way, NULL when there is none. */
 const struct http_request *server_conn_request(const struct server_conn *c);

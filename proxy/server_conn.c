@@ -5,7 +5,8 @@
  * Sockets are watched edge-triggered, once, for everything; `readable` and `blocked` remember what the
  * last edge and the last system call said. A read that came back short has emptied the socket, a
  * write that came back short has filled it, so neither is tried again before epoll reports. All
- * network input and output passes through conn_recv() and conn_send(): TLS goes there.
+ * network input and output passes through conn_recv() and conn_send(); with TLS, tls.c is below them and knows by itself
+ * whether the socket may hold more.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +21,8 @@ static ssize_t conn_recv(struct server_conn *c, void *to, size_t room)
 {
 	ssize_t n;
 
+	if (c->tls)
+		return tls_conn_recv(c->tls, to, room);
 	do
 		n = recv(c->fd, to, room, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
@@ -31,6 +34,8 @@ static ssize_t conn_send(struct server_conn *c, struct iovec *v, size_t count)
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = count };
 	ssize_t n;
 
+	if (c->tls)
+		return tls_conn_send(c->tls, v, count);
 	do
 		n = count == 1 ? send(c->fd, v->iov_base, v->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL) :
 				 sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -169,10 +174,24 @@ static void bury(struct worker *w, struct server_conn *c)
 	w->dead.head = c;
 }
 
+/* However it ended, it is not under way any more. */
+static void handshake_over(struct worker *w, struct server_conn *c)
+{
+	c->state = CONN_READING;
+	timer_clear(c);
+	__atomic_fetch_sub(&w->server->shaking, 1, __ATOMIC_RELAXED);
+}
+
 void conn_kill(struct worker *w, struct server_conn *c)
 {
 	if (c->fd < 0)
 		return;
+	if (c->state == CONN_HANDSHAKE) {
+		COUNT(w->counters.handshakes_failed, 1);
+		handshake_over(w, c);
+	}
+	if (c->tls)
+		tls_conn_close(c->tls);
 	close(c->fd);
 	c->fd = -1;
 	timer_clear(c);
@@ -196,6 +215,8 @@ static void linger(struct worker *w, struct server_conn *c)
 	if (!c->over_limit)
 		w->lingering++;
 	c->state = CONN_LINGERING;
+	if (c->tls)
+		tls_conn_close(c->tls);
 	shutdown(c->fd, SHUT_WR);
 	in_release(w, c);
 	timer_set(w, c, TIMER_LINGER);
@@ -206,9 +227,9 @@ static void linger(struct worker *w, struct server_conn *c)
 static void drain(struct worker *w, struct server_conn *c)
 {
 	uint8_t sink[16384];
-	ssize_t n = conn_recv(c, sink, sizeof(sink));
+	ssize_t n = recv(c->fd, sink, sizeof(sink), MSG_DONTWAIT);	/* below TLS, too: nobody looks at it */
 
-	if (n == 0 || (n < 0 && errno != EAGAIN)) {
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_kill(w, c);
 		return;
 	}
@@ -417,13 +438,51 @@ static bool conn_read(struct worker *w, struct server_conn *c)
 			in_release(w, c);
 		return false;
 	}
-	if ((size_t)n < room && !c->hung_up)
+	if (c->tls)
+		c->readable = tls_conn_more(c->tls);
+	else if ((size_t)n < room && !c->hung_up)
 		c->readable = false;
 	c->in.end += (size_t)n;
 	c->turn_bytes += (size_t)n;
 	c->fresh = true;
 	COUNT(w->counters.bytes_in, (uint64_t)n);
 	return true;
+}
+
+/* A step of the handshake; true: it is complete and requests can be read. */
+static bool conn_handshake(struct worker *w, struct server_conn *c)
+{
+	if (w->handshake_steps++ >= HANDSHAKE_STEPS) {	/* those who have one behind them are served first */
+		queue_later(w, c);
+		return false;
+	}
+	switch (tls_conn_handshake(c->tls)) {
+	case TLS_AGAIN:
+		c->readable = false;
+		if (c->hung_up)
+			conn_kill(w, c);
+		return false;
+	case TLS_DONE:
+		COUNT(w->counters.handshakes, 1);
+		COUNT(w->counters.resumed, tls_conn_resumed(c->tls));
+		handshake_over(w, c);
+		c->readable = tls_conn_more(c->tls);
+		timer_set(w, c, TIMER_IDLE);
+		return true;
+	case TLS_PLAIN_HTTP:
+		COUNT(w->counters.handshakes_failed, 1);
+		handshake_over(w, c);
+		tls_conn_free(c->tls);
+		c->tls = NULL;
+		conn_error(w, c, 400, "This port speaks HTTPS: write https:// instead of http:// in the address");
+		return false;
+	case TLS_FAILED:
+		break;
+	}
+	COUNT(w->counters.handshakes_failed, 1);
+	handshake_over(w, c);
+	linger(w, c);	/* what the peer has already sent must not cost it our alert */
+	return false;
 }
 
 /* Does what can be done now: parse what is there, read when that is used up. */
@@ -437,6 +496,8 @@ void conn_run(struct worker *w, struct server_conn *c)
 		drain(w, c);
 		return;
 	}
+	if (c->state == CONN_HANDSHAKE && !conn_handshake(w, c))
+		return;
 	c->running = true;
 	while (c->state == CONN_READING && !out_full(c)) {
 		if (c->fresh) {
@@ -517,6 +578,16 @@ uint16_t server_conn_peer_port(const struct server_conn *c)
 unsigned server_conn_worker(const struct server_conn *c)
 {
 	return c->worker->index;
+}
+
+bool server_conn_tls(const struct server_conn *c)
+{
+	return c->tls;
+}
+
+const char *server_conn_client(const struct server_conn *c)
+{
+	return c->tls ? tls_conn_client(c->tls) : NULL;
 }
 
 const struct http_request *server_conn_request(const struct server_conn *c)

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "proxy/server.h"
+#include "proxy/tls.h"
 
 #define POOL_BUF 8192           /* buffers that most requests and replies fit into */
 #define POOL_KEEP 64            /* kept by an idle worker */
@@ -23,6 +24,7 @@
 #define EVENTS 256
 #define LINGER_CONNS 256 /* connections being refused at a time, for each worker */
 #define FIXED_HEADERS 2048
+#define HANDSHAKE_STEPS 16 /* TLS handshakes a worker takes a step of in one turn: each may cost a signature */
 
 enum wake {
 	WAKE_USER = 1,
@@ -37,12 +39,14 @@ enum timer {
 	TIMER_BODY,
 	TIMER_WRITE,
 	TIMER_LINGER,
+	TIMER_HANDSHAKE,
 	TIMER_COUNT,
 	TIMER_NONE = TIMER_COUNT,
 };
 
 enum state {
 	CONN_READING,   /* collecting a request */
+	CONN_HANDSHAKE, /* before that: TLS is being agreed on */
 	CONN_WAITING,   /* a request is with the handler */
 	CONN_CLOSING,   /* close when all is written */
 	CONN_LINGERING, /* all is written, reading what we refused so that the answer is not lost */
@@ -98,12 +102,14 @@ struct server_conn {
 	bool over_limit : 1;                         /* only here to be told 503 */
 	uint16_t peer_port;
 	char peer[46];
+	struct tls_conn *tls; /* NULL: plain text */
 	void *user;
 	_Alignas(16) uint8_t scratch[SERVER_SCRATCH];
 };
 
 struct counters {
 	uint64_t accepted, refused, requests, errors, timeouts, bytes_in, bytes_out;
+	uint64_t handshakes, resumed, handshakes_failed;
 };
 
 /* One writer each; readers take what they see. */
@@ -122,6 +128,7 @@ struct worker {
 	bool started;
 	int epfd, wakefd;
 	uint32_t turn;
+	unsigned handshake_steps; /* in this turn */
 	uint64_t now; /* ms, monotonic, of this turn */
 	uint64_t tick_at, listen_again, stop_at;
 	bool listening, stopping;
@@ -160,6 +167,7 @@ struct server {
 	size_t listeners;
 	unsigned workers, started;
 	unsigned open; /* connections, changed by anybody */
+	unsigned shaking; /* TLS handshakes under way, changed by anybody */
 	unsigned linger_max; /* LINGER_CONNS, or what the limit of descriptors leaves */
 	unsigned stop_ms;
 	struct worker *worker;

@@ -105,6 +105,8 @@ static unsigned timer_ms(const struct server_limits *l, enum timer kind)
 		return l->body_ms;
 	case TIMER_WRITE:
 		return l->write_ms;
+	case TIMER_HANDSHAKE:
+		return l->handshake_ms;
 	default:
 		return l->linger_ms;
 	}
@@ -135,7 +137,7 @@ static void expire(struct worker *w, struct server_conn *c)
 		conn_error(w, c, 408, "The request did not arrive in time");
 		return;
 	}
-	if (kind == TIMER_WRITE)
+	if (kind == TIMER_WRITE || kind == TIMER_HANDSHAKE)
 		COUNT(w->counters.timeouts, 1);
 	conn_kill(w, c);
 }
@@ -215,6 +217,7 @@ static void conn_free(struct worker *w, struct server_conn *c)
 		__atomic_fetch_sub(&w->load, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_sub(&w->server->open, 1, __ATOMIC_RELAXED);
 	}
+	tls_conn_free(c->tls);
 	free(c);
 }
 
@@ -224,6 +227,8 @@ static void adopt(struct worker *w, struct server_conn *c)
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c };
 
 	c->worker = w;
+	if (c->tls)
+		c->state = CONN_HANDSHAKE;
 	link_append(&w->all, &c->all_link);
 	w->conns++;
 	if (c->over_limit) {
@@ -235,7 +240,7 @@ static void adopt(struct worker *w, struct server_conn *c)
 	else if (c->over_limit)
 		conn_error(w, c, 503, "Too many connections");
 	else
-		timer_set(w, c, TIMER_IDLE);
+		timer_set(w, c, c->tls ? TIMER_HANDSHAKE : TIMER_IDLE);
 }
 
 static void hand_over(struct worker *to, struct server_conn *c)
@@ -279,6 +284,36 @@ static struct worker *least_loaded(struct worker *self)
 	return best;
 }
 
+/* The oldest handshake is the likeliest never to end; who needs one answers within a round trip. */
+MUST_CHECK static bool evict_handshake(struct worker *w)
+{
+	struct link *all = &w->timer[TIMER_HANDSHAKE];
+
+	if (all->next == all)
+		return false;
+	conn_kill(w, LINK_OF(all->next, timer_link));
+	return true;
+}
+
+/* False: there are too many handshakes under way, none of them this worker's, or no memory. */
+MUST_CHECK static bool expect_handshake(struct worker *w, struct server_conn *c)
+{
+	struct server *s = w->server;
+
+	if (__atomic_add_fetch(&s->shaking, 1, __ATOMIC_RELAXED) <= s->limits.handshakes || evict_handshake(w))
+		c->tls = tls_conn_new(s->config->tls, c->fd);
+	if (!c->tls)
+		__atomic_fetch_sub(&s->shaking, 1, __ATOMIC_RELAXED);
+	return c->tls;
+}
+
+static void turn_away(struct worker *w, struct server_conn *c)
+{
+	COUNT(w->counters.refused, 1);
+	close(c->fd);
+	free(c);
+}
+
 static void place(struct worker *w, int fd, const struct sockaddr_storage *from)
 {
 	struct server *s = w->server;
@@ -293,13 +328,16 @@ static void place(struct worker *w, int fd, const struct sockaddr_storage *from)
 	if (__atomic_add_fetch(&s->open, 1, __ATOMIC_RELAXED) > s->limits.connections) {
 		__atomic_fetch_sub(&s->open, 1, __ATOMIC_RELAXED);
 		c->over_limit = true;
-		if (w->lingering < s->linger_max) {
+		/* Under TLS nothing can be said without the handshake that is to be spared. */
+		if (w->lingering < s->linger_max && !s->config->tls)
 			adopt(w, c);
-			return;
-		}
-		COUNT(w->counters.refused, 1);
-		close(fd);
-		free(c);
+		else
+			turn_away(w, c);
+		return;
+	}
+	if (s->config->tls && !expect_handshake(w, c)) {
+		__atomic_fetch_sub(&s->open, 1, __ATOMIC_RELAXED);
+		turn_away(w, c);
 		return;
 	}
 	to = least_loaded(w);
@@ -338,6 +376,19 @@ static void accept_some(struct worker *w, const struct listener *l)
 
 /* Turns */
 
+/* Under TLS either direction may have to wait for the other one. */
+static void tls_event(struct worker *w, struct server_conn *c, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP))
+		tls_conn_ready(c->tls, c->hung_up);
+	if (!(events & EPOLLOUT))
+		return;
+	if (c->state == CONN_HANDSHAKE)
+		queue_run(w, c);
+	else if (tls_conn_recv_wants_write(c->tls))
+		c->readable = true;
+}
+
 static void conn_event(struct worker *w, struct server_conn *c, uint32_t events)
 {
 	if (c->fd < 0)
@@ -354,6 +405,8 @@ static void conn_event(struct worker *w, struct server_conn *c, uint32_t events)
 		c->blocked = false;
 		queue_dirty(w, c);
 	}
+	if (c->tls)
+		tls_event(w, c, events);
 	if (c->readable && c->state != CONN_WAITING)
 		queue_run(w, c);
 }
@@ -367,6 +420,10 @@ static void stop_idle(struct worker *w)
 	for (l = w->all.next; l != &w->all; l = l->next) {
 		struct server_conn *c = LINK_OF(l, all_link);
 
+		if (c->state == CONN_HANDSHAKE) {
+			conn_kill(w, c);
+			continue;
+		}
 		if (c->state != CONN_READING || c->in.start != c->in.end)
 			continue;
 		if (c->out.len)
@@ -406,6 +463,7 @@ static void read_clock(struct worker *w)
 	w->now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	reply_date(w);
 	w->turn++;
+	w->handshake_steps = 0;
 	if (w->server->config->tick_ms && w->now >= w->tick_at)
 		w->tick_at = w->now + w->server->config->tick_ms;
 	if (w->listen_again && w->now >= w->listen_again && !w->stopping) {
@@ -555,6 +613,7 @@ void server_worker_drop(struct worker *w)
 	for (c = w->inbox; c; c = next) {
 		next = c->next_run;
 		close(c->fd);
+		tls_conn_free(c->tls);
 		free(c);
 		__atomic_fetch_sub(&w->server->open, 1, __ATOMIC_RELAXED);
 	}

@@ -34,6 +34,7 @@ enum {
 	KMS_DEFAULT = 1, /* in kms-default.xml, which in Hadoop overrides core-site.xml */
 	CORE = 2,        /* handed to the trusted core */
 	NOTHING = 4,     /* has no effect here */
+	SSL_FILE = 8,    /* read from ssl-server.xml */
 };
 
 struct row {
@@ -56,12 +57,8 @@ static const struct row table[SET_COUNT] = {
 		"address to listen on; without a configuration directory 127.0.0.1" },
 	[SET_HTTP_PORT] = { "hadoop.kms.http.port", T_INT, KMS_DEFAULT, "9600", 0, 65535, .help =
 		"port to listen on; 0 takes a free one" },
-	[SET_HTTP_ADMINISTRATORS] = { "hadoop.kms.http.administrators", T_STRING, KMS_DEFAULT, "", .help =
+	[SET_HTTP_ADMINISTRATORS] = { "hadoop.kms.http.administrators", T_STRING, KMS_DEFAULT | CORE, "", .help =
 		"users and groups (`u1,u2 g1,g2`) who may see the administrative pages" },
-	[SET_SSL_ENABLED] = { "hadoop.kms.ssl.enabled", T_ENUM, KMS_DEFAULT, "false", .choices = "false", .refusal =
-		"the server does not speak TLS yet, and plain text in its place would be no substitute; put a TLS "
-		"proxy on this machine in front of it, listen on 127.0.0.1 and set this to false", .help =
-		"TLS; not supported yet" },
 	[SET_SECURITY_AUTHORIZATION] = { "hadoop.security.authorization", T_BOOL, 0, "false", .help =
 		"restrict the administrative pages to administrators" },
 	[SET_INSTRUMENTATION_ADMIN] = { "hadoop.security.instrumentation.requires.admin", T_BOOL, 0, "false", .help =
@@ -82,6 +79,38 @@ static const struct row table[SET_COUNT] = {
 		"serve /prom as Hadoop does; /metrics is always there" },
 	[SET_SECRET_FILE] = { AUTH "signature.secret.file", T_PATH, 0, "", .help =
 		"its content signs cookies when the provider is `file`; mode 0600" },
+
+	[SET_SSL_ENABLED] = { "hadoop.kms.ssl.enabled", T_BOOL, KMS_DEFAULT, "false", .help =
+		"speak HTTPS instead of HTTP, on the same port" },
+	[SET_SSL_CONF] = { "hadoop.ssl.server.conf", T_PATH, 0, "ssl-server.xml", .help =
+		"file with the settings below; in the configuration directory unless it is a whole path" },
+	[SET_SSL_PROTOCOLS] = { "hadoop.ssl.enabled.protocols", T_STRING, 0, "TLSv1.2", .help =
+		"protocols; the default means all that are safe: TLSv1.2 and TLSv1.3. Older ones are never spoken" },
+	[SET_SSL_KEYSTORE] = { "ssl.server.keystore.location", T_PATH, SSL_FILE, "", .help =
+		"file with certificate, chain and private key: JKS, PKCS#12 or PEM; a relative path starts in the configuration "
+		"directory" },
+	[SET_SSL_KEYSTORE_TYPE] = { "ssl.server.keystore.type", T_STRING, SSL_FILE, "jks", .help =
+		"jks, pkcs12 or pem; the file's content decides" },
+	[SET_SSL_KEYSTORE_PASSWORD] = { "ssl.server.keystore.password", T_STRING, SSL_FILE, "", .help =
+		"password of the key store" },
+	[SET_SSL_KEY_PASSWORD] = { "ssl.server.keystore.keypassword", T_STRING, SSL_FILE, "", .help =
+		"password of the private key; if it is not set, the key store's" },
+	[SET_SSL_TRUSTSTORE] = { "ssl.server.truststore.location", T_PATH, SSL_FILE, "", .help =
+		"file with the certificates that client certificates are checked against: JKS, PKCS#12 or PEM; read only if "
+		"client certificates are asked for" },
+	[SET_SSL_TRUSTSTORE_TYPE] = { "ssl.server.truststore.type", T_STRING, SSL_FILE, "jks", .help =
+		"jks, pkcs12 or pem; the file's content decides" },
+	[SET_SSL_TRUSTSTORE_PASSWORD] = { "ssl.server.truststore.password", T_STRING, SSL_FILE, "", .help =
+		"password of the trust store" },
+	[SET_SSL_NEED_CLIENT] = { "ssl.server.need.client.auth", T_BOOL, SSL_FILE, "false", .help =
+		"refuse clients without a certificate that the trust store accepts" },
+	[SET_SSL_EXCLUDE] = { "ssl.server.exclude.cipher.list", T_STRING, SSL_FILE, "", .help =
+		"cipher suites not to offer, by their Java names, or regular expressions (POSIX) for whole names, separated "
+		"by commas. Offered at most: ECDHE with AES-GCM or ChaCha20-Poly1305" },
+	[SET_SSL_RELOAD] = { "ssl.server.stores.reload.interval", T_MS, SSL_FILE, "10000", 100, DAY_MS, .help =
+		"how often to look whether key store and trust store have changed" },
+	[SET_SSL_RELOAD_OLD] = { "ssl.server.truststore.reload.interval", T_MS, SSL_FILE, "10000", 100, DAY_MS, .help =
+		"the same, by its older name; counts if the newer one is not set" },
 
 	[SET_AUTH_TYPE] = { AUTH "type", T_ENUM, KMS_DEFAULT | CORE, "simple", .choices = "simple", .refusal =
 		"only simple authentication is supported yet; the server does not start with a weaker one than it was "
@@ -158,6 +187,20 @@ static const struct row table[SET_COUNT] = {
 		"PEM file of the owner's public key, for the recovery keyslot" },
 	[SET_CORE_MEMORY_MAX] = { "svsm.kms.core.memory.max", T_SIZE, CORE, "1g", 16 << 20, INT64_C(1) << 44, .help =
 		"bytes of memory the core may use for keys" },
+	[SET_SSL_CERT_FILE] = { "svsm.kms.ssl.certificate.file", T_PATH, 0, "", .help =
+		"PEM file with the certificate and its chain, in place of ssl.server.keystore.location" },
+	[SET_SSL_KEY_FILE] = { "svsm.kms.ssl.key.file", T_PATH, 0, "", .help =
+		"PEM file with the private key, if it is not in the certificate's file" },
+	[SET_SSL_CLIENT_AUTH] = { "svsm.kms.ssl.client.auth", T_ENUM, 0, "none", .choices = "none|optional|required",
+		.refusal = "choose one of them", .help =
+		"ask clients for a certificate; `required` is what ssl.server.need.client.auth means" },
+	[SET_SSL_SECURITY_LEVEL] = { "svsm.kms.ssl.security.level", T_INT, 0, "2", 1, 5, .help =
+		"OpenSSL's security level: 2 wants RSA keys of 2048 bits and SHA-2 signatures; 1 takes old certificates "
+		"with less" },
+	[SET_TIMEOUT_HANDSHAKE] = { "svsm.kms.timeout.handshake.ms", T_MS, 0, "10000", 1, DAY_MS, .help =
+		"a TLS handshake must be complete within this time" },
+	[SET_HANDSHAKES_MAX] = { "svsm.kms.ssl.handshakes.max", T_INT, 0, "2000", 1, 1000000, .help =
+		"TLS handshakes under way; beyond it the oldest is given up" },
 
 	[SET_KEY_PROVIDER_URI] = { "hadoop.kms.key.provider.uri", T_STRING, KMS_DEFAULT | NOTHING,
 		"jceks://file@/${user.home}/kms.keystore", .help =
@@ -492,7 +535,8 @@ MUST_CHECK static bool overridden_by_default(const struct row *r, const struct c
 static enum rc read_row(struct settings *s, const struct conf *c, enum setting id, struct conf_error *err)
 {
 	const struct row *r = &table[id];
-	const struct conf_prop *p = conf_find(c, CONF_SITE, slice_str(r->name));
+	enum conf_list list = r->flags & SSL_FILE ? CONF_SSL : CONF_SITE;
+	const struct conf_prop *p = conf_find(c, list, slice_str(r->name));
 	struct value *v = &s->value[id];
 
 	if (p && overridden_by_default(r, p)) {
@@ -559,9 +603,13 @@ static const struct family *family_of(struct slice name)
 static enum rc check_name(struct settings *s, const struct conf *c, const struct conf_prop *p,
 			  struct conf_error *err)
 {
-	const struct family *f = row_find(p->name) ? NULL : family_of(p->name);
+	const struct row *r = row_find(p->name);
+	const struct family *f = r ? NULL : family_of(p->name);
 	const char *near, *quote;
 
+	if (r && r->flags & SSL_FILE)
+		note(s, &s->notices, SETTINGS_WARNING, p->file, p->line, "%s has no effect in this file; move it to %s", r->name,
+		     settings_str(s, SET_SSL_CONF));
 	if (!f || f->kind == F_CORE)
 		return RC_OK;
 	if (f->kind == F_NOTHING) {
@@ -614,6 +662,48 @@ static void conf_notes(struct settings *s, const struct conf *c, enum conf_list 
 			break;
 		}
 	}
+}
+
+/* Other names of ssl-server.xml are the client's half of Hadoop's TLS settings, or misspelt. */
+static void check_ssl_names(struct settings *s, const struct conf *c)
+{
+	const struct conf_prop *p;
+	size_t at = 0;
+
+	conf_notes(s, c, CONF_SSL, &s->notices);
+	while ((p = conf_next(c, CONF_SSL, "", &at))) {
+		const struct row *r = row_find(p->name);
+		const char *near = r ? NULL : did_you_mean(p->name);
+
+		if (r && r->flags & SSL_FILE)
+			continue;
+		if (r || slice_starts(p->name, "ssl.server."))
+			note(s, &s->notices, SETTINGS_WARNING, p->file, p->line, "%.*s has no effect in this file%s%s%s",
+			     TEXT_ARG(p->name), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	}
+}
+
+/*
+ * Hadoop would look for passwords in the credential provider first. Its files are Java key stores with sealed Java
+ * objects, which nothing but Java reads.
+ */
+static enum rc check_credentials(struct settings *s, const struct conf *c, struct conf_error *err)
+{
+	static const char name[] = "hadoop.security.credential.provider.path";
+	const struct conf_prop *p = conf_find(c, CONF_SSL, slice_str(name));
+
+	if (!p)
+		p = conf_find(c, CONF_SITE, slice_str(name));
+	if (!p || !settings_bool(s, SET_SSL_ENABLED) || !text_trim(p->value).len || *settings_str(s, SET_SSL_CERT_FILE))
+		return RC_OK;
+	if (!settings_is_set(s, SET_SSL_KEYSTORE_PASSWORD))
+		return refuse(err, p,
+			      "%s cannot be read here, and %s is not in %s; write the password there (mode 0600), or use a "
+			      "PEM file: svsm.kms.ssl.certificate.file",
+			      name, table[SET_SSL_KEYSTORE_PASSWORD].name, settings_str(s, SET_SSL_CONF));
+	note(s, &s->notices, SETTINGS_WARNING, p->file, p->line, "%s is not read here: the passwords in %s count", name,
+	     settings_str(s, SET_SSL_CONF));
+	return RC_OK;
 }
 
 static enum rc check_provider(const struct conf *c, enum setting id, struct conf_error *err)
@@ -865,8 +955,11 @@ static enum rc read_all(struct settings *s, const struct conf *c, struct conf_er
 		rc = check_provider(c, SET_KEY_PROVIDER_URI_OLD, err);
 	if (rc == RC_OK)
 		rc = secret(s, err);
+	if (rc == RC_OK)
+		rc = check_credentials(s, c, err);
 	if (rc != RC_OK)
 		return rc;
+	check_ssl_names(s, c);
 	general_notices(s);
 	rc = settings_check_acls(s, c, err);
 	if (rc == RC_OK && s->no_memory)
@@ -1036,7 +1129,9 @@ void settings_print_table(FILE *f)
 
 	fputs("<!-- written by settings_print_table(); edit proxy/settings.c -->\n", f);
 	print_rows(f, "SVSM-KMS", SET_DATA_DIR, SET_KEY_PROVIDER_URI);
-	print_rows(f, "Hadoop: server", SET_HTTP_HOST, SET_AUTH_TYPE);
+	print_rows(f, "Hadoop: server", SET_HTTP_HOST, SET_SSL_ENABLED);
+	print_rows(f, "Hadoop: HTTPS", SET_SSL_ENABLED, SET_SSL_FIRST_IN_FILE);
+	print_rows(f, "Hadoop: HTTPS, in `ssl-server.xml`", SET_SSL_FIRST_IN_FILE, SET_AUTH_TYPE);
 	print_rows(f, "Hadoop: authentication and keys", SET_AUTH_TYPE, SET_DATA_DIR);
 	fputs("\n### Hadoop: accepted without effect\n\n| Name | Instead |\n|---|---|\n", f);
 	for (i = SET_KEY_PROVIDER_URI; i < SET_COUNT; i++)
@@ -1152,7 +1247,7 @@ bool settings_dump(const struct settings *s, const struct conf *c, enum settings
 	size_t at = 0, i;
 
 	for (i = 0; i < SET_COUNT; i++)
-		if (!s->value[i].set)
+		if (!s->value[i].set && !(table[i].flags & SSL_FILE))
 			dump_one(&d, slice_str(table[i].name), slice_str(table[i].value),
 				 slice_str(table[i].value), false, default_source(&table[i]));
 	while ((p = conf_next(c, CONF_SITE, "", &at))) {

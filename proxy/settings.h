@@ -6,7 +6,7 @@
  *
  * Trusts the operator's intent, not the spelling: a name under svsm.kms. that does not exist or a value
  * that cannot be read is refused with file, line and remedy. What Hadoop knows and this server does not need
- * is accepted with a notice. What would silently weaken security if ignored (Kerberos, TLS, groups in
+ * is accepted with a notice. What would silently weaken security if ignored (Kerberos, groups in
  * blacklists that nobody looks up) is refused.
  */
 #ifndef PROXY_SETTINGS_H
@@ -22,7 +22,6 @@ enum setting {
 	SET_HTTP_HOST,
 	SET_HTTP_PORT,
 	SET_HTTP_ADMINISTRATORS,
-	SET_SSL_ENABLED,
 	SET_SECURITY_AUTHORIZATION,
 	SET_INSTRUMENTATION_ADMIN,
 	SET_HEADER_MAX,
@@ -33,6 +32,22 @@ enum setting {
 	SET_METRICS_SESSION,
 	SET_PROMETHEUS,
 	SET_SECRET_FILE,
+	/* Hadoop's, TLS; those from SET_SSL_FIRST_IN_FILE on are in ssl-server.xml */
+	SET_SSL_ENABLED,
+	SET_SSL_CONF,
+	SET_SSL_PROTOCOLS,
+	SET_SSL_FIRST_IN_FILE,
+	SET_SSL_KEYSTORE = SET_SSL_FIRST_IN_FILE,
+	SET_SSL_KEYSTORE_TYPE,
+	SET_SSL_KEYSTORE_PASSWORD,
+	SET_SSL_KEY_PASSWORD,
+	SET_SSL_TRUSTSTORE,
+	SET_SSL_TRUSTSTORE_TYPE,
+	SET_SSL_TRUSTSTORE_PASSWORD,
+	SET_SSL_NEED_CLIENT,
+	SET_SSL_EXCLUDE,
+	SET_SSL_RELOAD,
+	SET_SSL_RELOAD_OLD,
 	/* Hadoop's, decided by the core */
 	SET_AUTH_TYPE,
 	SET_AUTH_ANONYMOUS,
@@ -71,6 +86,12 @@ enum setting {
 	SET_STORE_EPOCH_MIN,
 	SET_RECOVERY_KEY,
 	SET_CORE_MEMORY_MAX,
+	SET_SSL_CERT_FILE,
+	SET_SSL_KEY_FILE,
+	SET_SSL_CLIENT_AUTH,
+	SET_SSL_SECURITY_LEVEL,
+	SET_TIMEOUT_HANDSHAKE,
+	SET_HANDSHAKES_MAX,
 	/* Hadoop's without meaning here: accepted, so that existing files work */
 	SET_KEY_PROVIDER_URI,
 	SET_KEY_PROVIDER_URI_OLD,

@@ -818,6 +818,31 @@ static enum rc load_site(struct conf *c, struct list *l, struct conf_error *err)
 	return list_seal(l, c->dir, err);
 }
 
+/* In the configuration directory, or anywhere if its name is a whole path. It may be absent. */
+static enum rc load_ssl(struct conf *c, struct list *l, struct conf_error *err)
+{
+	const struct slice *on = conf_get(c, "hadoop.kms.ssl.enabled"), *named = conf_get(c, "hadoop.ssl.server.conf");
+	struct slice name = named && text_trim(*named).len ? text_trim(*named) : slice_str("ssl-server.xml");
+	char path[4096], *slash;
+	struct slice file;
+	enum rc rc;
+
+	if (!on || !text_is_nocase(text_trim(*on), "true"))
+		return RC_OK;
+	if (name.len >= sizeof(path))
+		return fail(err, RC_BAD_INPUT, c->dir, 0, "hadoop.ssl.server.conf is too long for a path");
+	snprintf(path, sizeof(path), "%.*s", (int)name.len, (const char *)name.p);
+	slash = path[0] == '/' ? strrchr(path, '/') : NULL;
+	if (slash)
+		*slash = 0;
+	rc = slash ? read_file(l, path, slash + 1, 0, NULL, err) : read_file(l, c->dir, path, 0, NULL, err);
+	if (rc == RC_BUSY) {
+		file = text_copy(l, name);
+		return file.p && note(l, CONF_NOTE_MISSING, slice_str(""), (const char *)file.p, 0) ? RC_OK : RC_NO_ROOM;
+	}
+	return rc == RC_OK ? list_seal(l, c->dir, err) : rc;
+}
+
 struct conf *conf_new(void)
 {
 	return calloc(1, sizeof(struct conf));
@@ -838,6 +863,8 @@ enum rc conf_load_dir(const char *dir, struct conf **out, struct conf_error *err
 	rc = load_site(c, &c->lists[CONF_SITE], err);
 	if (rc == RC_OK)
 		rc = load_acls(c, &c->lists[CONF_ACLS], &c->acls_stat, err);
+	if (rc == RC_OK)
+		rc = load_ssl(c, &c->lists[CONF_SSL], err);
 	if (rc != RC_OK) {
 		conf_free(c);
 		return rc;

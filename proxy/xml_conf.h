@@ -9,7 +9,8 @@
  * - ${name} is replaced: ${env.X}, ${env.X-default}, ${env.X:-default}, the common Java system
  *   properties, then other properties of the same list; at most 20 times; unknown names stay as they are.
  * - <xi:include href="other.xml"/> reads a file of the same directory, at most 4 deep.
- * - core-site.xml and kms-site.xml form one list, kms-acls.xml another: neither sees the other.
+ * - core-site.xml and kms-site.xml form one list, kms-acls.xml another, ssl-server.xml a third: none sees another.
+ *   The third is read only where hadoop.kms.ssl.enabled is true.
  *
  * Trusts the files to be the operator's, not to be well formed or small: sizes are bounded, document
  * types (and so entities) are refused. All texts are NUL-terminated UTF-8 without inner NULs.
@@ -27,6 +28,7 @@
 enum conf_list {
 	CONF_SITE, /* core-site.xml, then kms-site.xml */
 	CONF_ACLS, /* kms-acls.xml */
+	CONF_SSL,  /* ssl-server.xml, or the file that hadoop.ssl.server.conf names */
 	CONF_LISTS,
 };
 

@@ -1,299 +1,111 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cookie is checked in this order: signature, form, type, expiry; only then is anything in it
- * believed. A bad cookie beside other valid credentials does no harm.
+ * Hadoop's order: a cookie that counts; else a delegation token; else what the authentication type asks for. A bad
+ * cookie beside other valid credentials does no harm. Then, unless a token spoke: may he act for whom he names?
  */
-#include <stdio.h>
-
 #include "service/state.h"
 
-#define TYPE "simple-dt"
-#define NEVER UINT64_MAX	/* e=-1 */
-#define SIG_LEN 44	/* Base64 of 32 bytes, padded */
-
-void signer_init(struct signer *s)
+static enum wire_err unauthenticated(struct op *o, enum wire_note note)
 {
-	memset(s, 0, sizeof(*s));
-	pthread_mutex_init(&s->lock, NULL);
+	o->ans.head.note = (uint8_t)note;
+	return op_fail_num(o, E_UNAUTHENTICATED, o->cfg->auth == AUTH_SIMPLE ? SCHEME_PSEUDO : SCHEME_NEGOTIATE, 0);
 }
 
-static enum rc signer_roll(struct svc_worker *w, struct signer *s, uint64_t validity_ms, uint64_t now)
+static void found(struct op *o, struct slice user, struct slice principal)
 {
-	uint8_t fresh[32];
-	enum rc rc = crypto_random_get(w->crypto, &w->random, fresh, sizeof(fresh));
-
-	if (rc == RC_OK) {
-		s->old = s->now;
-		crypto_mac_key_set(&s->now, fresh, sizeof(fresh));
-		s->roll_at = now + validity_ms;
-		s->fixed = false;
-	}
-	mem_wipe(fresh, sizeof(fresh));
-	return rc;
+	o->user = o->ans.user = user;
+	o->ans.principal = principal;
 }
 
-enum rc signer_configure(struct svc_worker *w, struct signer *s, const struct config *c, uint64_t now)
+/* Type simple: whoever says a name has it. */
+static enum wire_err by_name(struct op *o, struct slice user, const struct crypto_mac_key *k)
 {
-	enum rc rc = RC_OK;
-
-	pthread_mutex_lock(&s->lock);
-	if (c->has_secret) {
-		bool same = s->now.id && s->now.len == c->secret.len && ct_equal(s->now.b, c->secret.p, c->secret.len);
-
-		if (!same) {
-			s->old = s->now;
-			crypto_mac_key_set(&s->now, c->secret.p, c->secret.len);
-		}
-		s->fixed = true;
-	} else if (!s->now.id || s->fixed) {
-		rc = signer_roll(w, s, c->validity_ms, now);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return rc;
+	if (!user_valid(user))
+		return unauthenticated(o, NOTE_USER);
+	found(o, user, user);
+	return cookie_issue(o, k, user, user, o->now + o->cfg->validity_ms, 0);
 }
 
-void signer_forget(struct signer *s, bool all)
+/* Somebody else acts for the user: ACLs can name him as "~name". */
+static void acted_by(struct op *o, struct slice real)
 {
-	pthread_mutex_lock(&s->lock);
-	mem_wipe(&s->old, sizeof(s->old));
-	if (all) {
-		mem_wipe(&s->now, sizeof(s->now));
-		s->fixed = false;
-	}
-	pthread_mutex_unlock(&s->lock);
+	char *mark = o->w->mark;
+
+	INVARIANT(real.len < sizeof(o->w->mark));	/* it was a user's name when it was let in */
+	mark[0] = '~';
+	memcpy(mark + 1, real.p, real.len);
+	o->mark = slice_of(mark, real.len + 1);
+	o->ans.real = real;
 }
 
-/* The secrets in force, rolled when due; copied out, so that no lock is held while hashing. */
-static enum rc signer_get(struct svc_worker *w, struct signer *s, uint64_t validity_ms, uint64_t now,
-			  struct crypto_mac_key *cur, struct crypto_mac_key *old)
+static enum wire_err by_token(struct op *o, struct slice token)
 {
-	enum rc rc = RC_OK;
+	struct slice user, real;
+	enum wire_err e = dtoken_identify(o, token, &user, &real);
 
-	pthread_mutex_lock(&s->lock);
-	if (!s->fixed && now >= s->roll_at)
-		rc = signer_roll(w, s, validity_ms, now);
-	/* Only the bytes in use: the buffers are large for the sake of secrets from files. */
-	cur->id = s->now.id;
-	cur->len = s->now.len;
-	memcpy(cur->b, s->now.b, s->now.len);
-	old->id = s->old.id;
-	old->len = s->old.len;
-	memcpy(old->b, s->old.b, s->old.len);
-	pthread_mutex_unlock(&s->lock);
-	return rc;
-}
-
-static void mac_key_drop(struct crypto_mac_key *k)
-{
-	mem_wipe(k->b, k->len <= sizeof(k->b) ? k->len : sizeof(k->b));
-}
-
-/* Standard alphabet, padded. */
-static void base64(const uint8_t in[32], char out[SIG_LEN])
-{
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t i, o = 0;
-
-	for (i = 0; i < 33; i += 3) {
-		uint32_t v = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | (i + 2 < 32 ? in[i + 2] : 0u);
-
-		out[o++] = set[v >> 18 & 63];
-		out[o++] = set[v >> 12 & 63];
-		out[o++] = set[v >> 6 & 63];
-		out[o++] = i + 2 < 32 ? set[v & 63] : '=';
-	}
-}
-
-static enum rc sign(struct svc_worker *w, unsigned slot, const struct crypto_mac_key *k, struct slice text,
-		    char sig[SIG_LEN])
-{
-	uint8_t mac[CRYPTO_HASH_LEN];
-	enum rc rc = crypto_mac(w->crypto, slot, k, &text, 1, mac);
-
-	if (rc == RC_OK)
-		base64(mac, sig);
-	return rc;
-}
-
-struct token {
-	struct slice user, principal, type;
-	uint64_t expires, inactive;
-	bool has_inactive;
-};
-
-MUST_CHECK static bool decimal(struct slice v, uint64_t *out)
-{
-	uint64_t n = 0;
-	size_t i;
-
-	if (v.len == 0)
-		return false;
-	for (i = 0; i < v.len; i++)
-		if (v.p[i] < '0' || v.p[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(v.p[i] - '0'), &n))
-			return false;
-	*out = n;
-	return true;
-}
-
-/*
- * key=value pairs joined by '&', as other servers that share the secret may write them: in any order,
- * of a repeated one the last counts, unknown ones mean nothing. e=-1 is a token that does not expire.
- */
-static enum wire_note token_parse(struct slice text, struct token *t)
-{
-	bool has_expiry = false;
-
-	memset(t, 0, sizeof(*t));
-	while (text.len) {
-		const uint8_t *amp = memchr(text.p, '&', text.len);
-		size_t n = amp ? (size_t)(amp - text.p) : text.len;
-		const uint8_t *eq = n ? memchr(text.p, '=', n) : NULL;
-		struct slice v;
-
-		if (!eq)
-			return NOTE_TOKEN;
-		v = slice_of(eq + 1, (size_t)(text.p + n - eq - 1));
-		if (eq - text.p == 1)
-			switch (text.p[0]) {
-			case 'u':
-				t->user = v;
-				break;
-			case 'p':
-				t->principal = v;
-				break;
-			case 't':
-				t->type = v;
-				break;
-			case 'e':
-				has_expiry = true;
-				t->expires = NEVER;
-				if (!slice_is(v, "-1") && !decimal(v, &t->expires))
-					return NOTE_TOKEN;
-				break;
-			case 'i':
-				t->has_inactive = !slice_is(v, "-1");
-				if (t->has_inactive && !decimal(v, &t->inactive))
-					return NOTE_TOKEN;
-				break;
-			default:
-				break;
-			}
-		text.p += n + (amp != NULL);
-		text.len -= n + (amp != NULL);
-	}
-	return t->user.p && t->principal.p && t->type.p && has_expiry ? NOTE_NONE : NOTE_TOKEN_MISSING;
-}
-
-MUST_CHECK static bool split_signature(struct slice cookie, struct slice *text, struct slice *sig)
-{
-	size_t i;
-
-	for (i = cookie.len; i >= 3; i--)
-		if (memcmp(cookie.p + i - 3, "&s=", 3) == 0) {
-			*text = slice_of(cookie.p, i - 3);
-			*sig = slice_of(cookie.p + i, cookie.len - i);
-			return true;
-		}
-	return false;
-}
-
-/* What may stand in a token and in an audit line. */
-MUST_CHECK static bool user_valid(struct slice u)
-{
-	size_t i;
-
-	if (u.len == 0 || u.len > WIRE_USER_MAX)
-		return false;
-	for (i = 0; i < u.len; i++)
-		if (u.p[i] == '&' || u.p[i] < ' ' || u.p[i] == 0x7f || u.p[i] == '"')
-			return false;
-	return true;
-}
-
-static enum wire_note cookie_check(struct op *o, struct slice cookie, const struct crypto_mac_key *cur,
-				   const struct crypto_mac_key *old, struct token *t)
-{
-	struct slice text, sig;
-	char expect[SIG_LEN];
-	enum wire_note note;
-	bool good;
-
-	if (cookie.len == 0)
-		return NOTE_EMPTY_COOKIE;
-	if (!split_signature(cookie, &text, &sig))
-		return NOTE_UNSIGNED;
-	if (sig.len != SIG_LEN)
-		return NOTE_SIGNATURE;
-	good = sign(o->w, MAC_SIGN, cur, text, expect) == RC_OK && ct_equal(expect, sig.p, SIG_LEN);
-	if (!good && old->id)
-		good = sign(o->w, MAC_SIGN_OLD, old, text, expect) == RC_OK && ct_equal(expect, sig.p, SIG_LEN);
-	if (!good)
-		return NOTE_SIGNATURE;
-	note = token_parse(text, t);
-	/* Whoever shares the secret may have signed any name: it has to be one that we would sign. */
-	if (note == NOTE_NONE && (!user_valid(t->user) || !user_valid(t->principal)))
-		note = NOTE_TOKEN;
-	if (note != NOTE_NONE)
-		return note;
-	if (!slice_is(t->type, TYPE))
-		return NOTE_TYPE;
-	if (o->now > t->expires || (t->has_inactive && o->now > t->inactive))
-		return NOTE_EXPIRED;
-	return NOTE_NONE;
-}
-
-/* expires: of the token to write; idle: its inactivity deadline or 0. */
-static enum wire_err cookie_issue(struct op *o, const struct crypto_mac_key *k, struct slice user,
-				  struct slice principal, uint64_t expires, uint64_t idle)
-{
-	int n, m = 0;
-	char *c = o->w->cookie;
-
-	n = snprintf(c, sizeof(o->w->cookie), "u=%.*s&p=%.*s&t=" TYPE, (int)user.len, (const char *)user.p,
-		     (int)principal.len, (const char *)principal.p);
-	INVARIANT(n > 0 && (size_t)n < sizeof(o->w->cookie) - 128);
-	if (idle)
-		m = snprintf(c + n, 64, "&i=%llu", (unsigned long long)idle);
-	n += m;
-	if (expires == NEVER)
-		n += snprintf(c + n, 64, "&e=-1");
-	else
-		n += snprintf(c + n, 64, "&e=%llu", (unsigned long long)expires);
-	memcpy(c + n, "&s=", 3);
-	if (sign(o->w, MAC_SIGN, k, slice_of(c, (size_t)n), c + n + 3) != RC_OK)
-		return E_INTERNAL;
-	o->ans.cookie = slice_of(c, (size_t)n + 3 + SIG_LEN);
+	if (e != E_OK)
+		return e;
+	found(o, user, user);
+	if (real.len)
+		acted_by(o, real);
+	o->by_token = true;
 	return E_OK;
 }
 
 static enum wire_err identify(struct op *o, const struct wire_cred *cred, const struct crypto_mac_key *cur,
 			      const struct crypto_mac_key *old)
 {
-	const struct config *cfg = o->cfg;
 	enum wire_note note = NOTE_NONE;
-	struct token t;
+	struct cookie t;
 
 	if (cred->has_cookie) {
 		note = cookie_check(o, cred->cookie, cur, old, &t);
 		if (note == NOTE_NONE) {
-			o->user = t.user;
-			if (cfg->inactive_ms)
-				return cookie_issue(o, cur, t.user, t.principal, t.expires, o->now + cfg->inactive_ms);
+			found(o, t.user, t.principal);
+			if (o->cfg->inactive_ms)
+				return cookie_issue(o, cur, t.user, t.principal, t.expires,
+						    o->now + o->cfg->inactive_ms);
 			return E_OK;
 		}
 	}
-	if (cred->has_user && cred->user.len) {
-		if (user_valid(cred->user)) {
-			o->user = cred->user;
-			return cookie_issue(o, cur, cred->user, cred->user, o->now + cfg->validity_ms, 0);
-		}
-		note = NOTE_USER;
-	}
-	o->ans.head.note = (uint8_t)note;
+	if (cred->has_token)
+		return by_token(o, cred->token);
+	if (o->cfg->auth == AUTH_SIMPLE && cred->has_user && cred->user.len)
+		return by_name(o, cred->user, cur);
 	if (note == NOTE_UNSIGNED)
 		op_arg(o, cred->cookie);
-	return E_UNAUTHENTICATED;
+	return unauthenticated(o, note);
+}
+
+static void take_groups(struct op *o, const struct wire_cred *cred)
+{
+	o->static_groups = config_user(o->cfg, o->user);
+	o->os_groups = o->cfg->groups_os ? cred->group : cur_of(NULL, 0);
+}
+
+static enum wire_err do_as_denied(struct op *o, struct slice whom, enum wire_do_as why)
+{
+	op_arg(o, whom);
+	return op_fail_num(o, E_DO_AS_DENIED, why, 0);
+}
+
+/* The rule is looked up by the caller's short name, and judges the short name and groups of whom he names. */
+static enum wire_err act_for(struct op *o, const struct wire_cred *cred)
+{
+	const struct proxy_user *p = config_proxy_user(o->cfg, o->user);
+	struct slice real = o->user;
+
+	if (!p || !user_valid(cred->do_as))
+		return do_as_denied(o, cred->do_as, DO_AS_USER);
+	o->user = cred->do_as;
+	take_groups(o, cred);
+	if (!acl_permits(&p->whom, &(struct caller){ o->user, slice_of("", 0), o->static_groups, o->os_groups }))
+		return do_as_denied(o, cred->do_as, DO_AS_USER);
+	if (!proxy_user_from(p, cred->peer, cred->name))
+		return do_as_denied(o, cred->do_as, DO_AS_HOST);
+	acted_by(o, real);
+	found(o, cred->do_as, cred->do_as);
+	return E_OK;
 }
 
 enum wire_err auth_check(struct op *o, const struct wire_cred *cred)
@@ -305,12 +117,11 @@ enum wire_err auth_check(struct op *o, const struct wire_cred *cred)
 		e = E_RANDOM;
 	else
 		e = identify(o, cred, &cur, &old);
-	mac_key_drop(&cur);
-	mac_key_drop(&old);
-	if (e != E_OK)
-		return e;
-	o->ans.user = o->ans.principal = o->user;
-	o->static_groups = config_user(o->cfg, o->user);
-	o->os_groups = o->cfg->groups_os ? cred->group : cur_of(NULL, 0);
-	return E_OK;
+	signer_drop(&cur);
+	signer_drop(&old);
+	if (e == E_OK && cred->has_do_as && !o->by_token)
+		e = act_for(o, cred);
+	if (e == E_OK)
+		take_groups(o, cred);
+	return e;
 }

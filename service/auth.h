@@ -1,39 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Identity: the `hadoop.auth` cookie and simple authentication, decided in the core.
- *
- *   cookie := u=<user>&p=<principal>&t=simple-dt[&i=<ms>]&e=<ms>&s=<Base64 of HMAC-SHA-256>
+ * Identity, decided in the core: who calls, by cookie, delegation token, Kerberos ticket or (type simple) the name he
+ * gives, and for whom he may act. Whoever carries the request adds nothing that is believed, except the peer's address
+ * and the groups that the operating system knows, each where the configuration says so.
  */
 #ifndef SERVICE_AUTH_H
 #define SERVICE_AUTH_H
 
-#include <pthread.h>
-
-#include "crypto/crypto.h"
-#include "wire/msg.h"
-
-struct signer {
-	pthread_mutex_t lock;
-	struct crypto_mac_key now, old;	/* id 0: none */
-	bool fixed;			/* from the configuration: never rolled */
-	uint64_t roll_at;		/* ms */
-};
-
-struct op;
-struct config;
-struct svc;
-struct svc_worker;
-
-void signer_init(struct signer *s);
-/* Called after a new configuration: takes its secret, or makes a random one if there is none yet. */
-enum rc signer_configure(struct svc_worker *w, struct signer *s, const struct config *c, uint64_t now);
-
-/* Forgets the secret before the one in force; all: that as well. For secrets whose giver turns out to have had no right. */
-void signer_forget(struct signer *s, bool all);
+#include "service/cookie.h"
 
 /*
- * Finds out who calls. E_OK sets o->user (a slice of the request) and puts a new cookie on the answer
- * where one is due. E_UNAUTHENTICATED sets the note, and the argument if the note has one.
+ * Finds out who calls. E_OK sets o->user (whom rights are asked for), o->mark and the groups, and user, principal and
+ * real of the answer; it puts a new cookie on the answer where one is due. E_UNAUTHENTICATED sets the note, num[0] to
+ * the schemes that are offered (enum wire_scheme), and the argument if the note has one. E_NEGOTIATE, E_TOKEN,
+ * E_DO_AS_DENIED: see wire/msg.h; of the latter the answer names the one who wanted to act.
  */
 enum wire_err auth_check(struct op *o, const struct wire_cred *cred);
 

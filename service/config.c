@@ -4,6 +4,7 @@
  * the files hold. Lists follow Hadoop's AccessControlList: split at the first space into users and
  * groups, each a comma list of trimmed entries; "*" in either place is everyone.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "service/arena.h"
@@ -170,18 +171,21 @@ static enum rc acl_parse(struct parse *p, struct slice text, struct acl *a)
 	return rc;
 }
 
-bool acl_permits(const struct acl *a, struct slice user, const struct user_groups *mapped, struct cursor os_groups)
+bool acl_permits(const struct acl *a, const struct caller *who)
 {
+	struct cursor os_groups = who->os_groups;
 	struct slice g;
 	uint32_t i;
 
-	if (a->all || in_list(a->users, a->nusers, user))
+	/* Nobody is a user with the mark's name: unlike in Hadoop it is not to be had by choosing a name. */
+	if (a->all || (!slice_starts(who->user, "~") && in_list(a->users, a->nusers, who->user)) ||
+	    (who->mark.len && in_list(a->users, a->nusers, who->mark)))
 		return true;
 	if (a->ngroups == 0)
 		return false;
-	if (mapped) {
-		for (i = 0; i < mapped->count; i++)
-			if (in_list(a->groups, a->ngroups, mapped->groups[i]))
+	if (who->mapped) {
+		for (i = 0; i < who->mapped->count; i++)
+			if (in_list(a->groups, a->ngroups, who->mapped->groups[i]))
 				return true;
 		return false;
 	}
@@ -250,14 +254,24 @@ static enum rc v_type(struct parse *p, struct slice v)
 	return slice_is(trim(v), "simple") ? RC_OK : bad(p, "only \"simple\" is supported");
 }
 
-static enum rc v_validity(struct parse *p, struct slice v)
+static enum rc v_admins(struct parse *p, struct slice v)
+{
+	return v.len ? acl_parse(p, v, &p->c->admins) : RC_OK;
+}
+
+static enum rc seconds(struct parse *p, struct slice v, uint64_t *ms)
 {
 	uint64_t s;
 
 	if (!number(v, 1000000000, &s) || s == 0)
 		return bad(p, "must be a number of seconds, at least 1");
-	p->c->validity_ms = s * 1000;
+	*ms = s * 1000;
 	return RC_OK;
+}
+
+static enum rc v_validity(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->validity_ms);
 }
 
 static enum rc v_inactive(struct parse *p, struct slice v)
@@ -271,6 +285,29 @@ static enum rc v_inactive(struct parse *p, struct slice v)
 	if (!number(v, 1000000000, &s))
 		return bad(p, "must be a number of seconds, or -1");
 	p->c->inactive_ms = s * 1000;
+	return RC_OK;
+}
+
+/* Delegation tokens. */
+static enum rc v_dt_update(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->dt_update_ms);
+}
+
+static enum rc v_dt_life(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->dt_life_ms);
+}
+
+static enum rc v_dt_renew(struct parse *p, struct slice v)
+{
+	return seconds(p, v, &p->c->dt_renew_ms);
+}
+
+static enum rc v_dt_per_user(struct parse *p, struct slice v)
+{
+	if (!number(v, 1000000000, &p->c->dt_per_user) || p->c->dt_per_user == 0)
+		return bad(p, "must be a number of tokens, at least 1");
 	return RC_OK;
 }
 
@@ -408,9 +445,14 @@ static const struct {
 	enum rc (*set)(struct parse *p, struct slice v);
 } values[] = {
 	{ "hadoop.kms.authentication.type", v_type },
+	{ "hadoop.kms.http.administrators", v_admins },
 	{ "hadoop.kms.authentication.token.validity", v_validity },
 	{ "hadoop.kms.authentication.token.max-inactive-interval", v_inactive },
 	{ "hadoop.kms.authentication.simple.anonymous.allowed", v_anonymous },
+	{ "hadoop.kms.authentication.delegation-token.update-interval.sec", v_dt_update },
+	{ "hadoop.kms.authentication.delegation-token.max-lifetime.sec", v_dt_life },
+	{ "hadoop.kms.authentication.delegation-token.renew-interval.sec", v_dt_renew },
+	{ "svsm.kms.delegation-token.max-per-user", v_dt_per_user },
 	{ "hadoop.kms.key.authorization.enable", v_key_authorization },
 	{ "hadoop.security.crypto.cipher.suite", v_suite },
 	{ "hadoop.security.key.default.bitlength", v_bits },
@@ -484,6 +526,134 @@ static enum rc key_list(struct parse *p, struct slice rest, struct slice v)
 	return acl_parse(p, v, &c->keys[c->nkeys++].type[op]);
 }
 
+/* ---- proxy users ---- */
+
+#define PROXY_USERS_MAX 1024u
+
+/* "10.1.2.3", "fe80::1", "10.0.0.0/8", "2001:db8::/32", or the name of a host. */
+static enum rc host_parse(struct parse *p, struct slice v, struct host_rule *h)
+{
+	const uint8_t *slash = memchr(v.p, '/', v.len);
+	struct slice bits = slash ? slice_of(slash + 1, (size_t)(v.p + v.len - slash - 1)) : slice_of("", 0);
+	size_t n = slash ? (size_t)(slash - v.p) : v.len;
+	char text[INET6_ADDRSTRLEN] = "";
+	uint64_t want = 128;
+	bool v4;
+
+	*h = (struct host_rule){ .bits = HOST_BY_NAME, .name = v };
+	if (n < sizeof(text))
+		memcpy(text, v.p, n);
+	v4 = inet_pton(AF_INET, text, h->addr + 12) == 1;
+	if (v4)
+		memset(h->addr + 10, 0xff, 2);
+	else if (inet_pton(AF_INET6, text, h->addr) != 1)
+		return slash ? bad(p, "has a range that is none; write it like 10.0.0.0/8 or 2001:db8::/32") : RC_OK;
+	if (slash && (!number(bits, v4 ? 32 : 128, &want)))
+		return bad(p, "has a range with a bad number of bits; write it like 10.0.0.0/8 or 2001:db8::/32");
+	h->bits = (uint8_t)(want + (slash && v4 ? 96 : 0));
+	return RC_OK;
+}
+
+/* "*" means everywhere only when it stands alone. */
+static enum rc hosts_parse(struct parse *p, struct slice v, struct proxy_user *u)
+{
+	struct slice *list;
+	enum rc rc = comma_list(p, v, &list, &u->nhosts);
+	uint32_t i;
+
+	if (rc != RC_OK)
+		return rc;
+	u->any_host = u->nhosts == 1 && slice_is(list[0], "*");
+	u->hosts = arena_take(p->c->arena, (u->nhosts + 1u) * sizeof(*u->hosts));
+	if (!u->hosts)
+		return RC_NO_ROOM;
+	for (i = 0; rc == RC_OK && i < u->nhosts; i++)
+		rc = host_parse(p, list[i], &u->hosts[i]);
+	return rc;
+}
+
+static struct proxy_user *proxy_user_named(struct parse *p, struct slice name)
+{
+	struct config *c = p->c;
+	size_t i;
+
+	for (i = 0; i < c->nproxies; i++)
+		if (slice_eq(c->proxies[i].name, name))
+			return &c->proxies[i];
+	if (!c->proxies)
+		c->proxies = arena_take(c->arena, PROXY_USERS_MAX * sizeof(*c->proxies));
+	if (!c->proxies || c->nproxies == PROXY_USERS_MAX)
+		return NULL;
+	c->proxies[c->nproxies] = (struct proxy_user){ .name = name };
+	return &c->proxies[c->nproxies++];
+}
+
+/* rest: <user>.users, <user>.groups or <user>.hosts; others mean nothing. */
+static enum rc proxy_user(struct parse *p, struct slice rest, struct slice v)
+{
+	static const char *const kinds[] = { "users", "groups", "hosts" };
+	size_t dot = rest.len, kind;
+	struct proxy_user *u;
+	struct acl *a;
+
+	while (dot > 0 && rest.p[dot - 1] != '.')
+		dot--;
+	for (kind = 0; kind < ARRAY_LEN(kinds); kind++)
+		if (slice_is(slice_of(rest.p + dot, rest.len - dot), kinds[kind]))
+			break;
+	if (dot < 2 || kind == ARRAY_LEN(kinds))
+		return RC_OK;
+	u = proxy_user_named(p, slice_of(rest.p, dot - 1));
+	if (!u)
+		return bad(p, "is one proxy user too many: 1024 are possible");
+	if (kind == 2)
+		return hosts_parse(p, v, u);
+	a = &u->whom;
+	a->set = true;
+	a->all |= slice_is(trim(v), "*");
+	return kind ? comma_list(p, v, &a->groups, &a->ngroups) : comma_list(p, v, &a->users, &a->nusers);
+}
+
+const struct proxy_user *config_proxy_user(const struct config *c, struct slice user)
+{
+	size_t i;
+
+	for (i = 0; i < c->nproxies; i++)
+		if (c->proxies[i].whom.set && slice_eq(c->proxies[i].name, user))
+			return &c->proxies[i];
+	return NULL;
+}
+
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	if (memcmp(a, b, bits / 8) != 0)
+		return false;
+	return bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8)) == 0;
+}
+
+bool proxy_user_from(const struct proxy_user *p, struct slice peer, struct cursor names)
+{
+	uint8_t addr[16] = { [10] = 0xff, [11] = 0xff };
+	struct slice name;
+	uint32_t i;
+
+	if (p->any_host)
+		return true;
+	if (peer.len == 4 || peer.len == 16)
+		memcpy(addr + sizeof(addr) - peer.len, peer.p, peer.len);
+	for (i = 0; i < p->nhosts; i++) {
+		const struct host_rule *h = &p->hosts[i];
+		struct cursor c = names;
+
+		if (h->bits != HOST_BY_NAME && peer.len && same_bits(h->addr, addr, h->bits))
+			return true;
+		while (h->bits == HOST_BY_NAME && wire_group_next(&c, &name))
+			if (slice_eq(h->name, name))
+				return true;
+	}
+	return false;
+}
+
 static enum rc property(struct parse *p, struct slice name, struct slice v)
 {
 	unsigned op;
@@ -494,6 +664,8 @@ static enum rc property(struct parse *p, struct slice name, struct slice v)
 			return values[i].set(p, v);
 	if (v.len == 0)
 		return RC_OK;	/* an empty list counts as not set */
+	if (strip(&name, "hadoop.kms.proxyuser."))
+		return proxy_user(p, name, v);
 	if (strip(&name, "hadoop.kms.acl."))
 		return op_list(p, p->c->op, name, v);
 	if (strip(&name, "hadoop.kms.blacklist."))
@@ -577,6 +749,9 @@ enum rc config_parse(const struct wire_config_req *m, struct config **out, struc
 	p.c->default_bits = 128;
 	p.c->default_cipher = slice_str("AES/CTR/NoPadding");
 	p.c->validity_ms = 36000 * 1000ull;
+	p.c->dt_update_ms = p.c->dt_renew_ms = 86400 * 1000ull;
+	p.c->dt_life_ms = 604800 * 1000ull;
+	p.c->dt_per_user = 10000;
 	rc = p.c->arena ? parse_all(&p, m, which) : RC_NO_ROOM;
 	if (rc != RC_OK) {
 		*why = p.why ? p.why : "";
@@ -623,4 +798,13 @@ const struct key_acl *config_key_acl(const struct config *c, struct slice name)
 	if (c->nkeys == 0)
 		return NULL;
 	return bsearch(&want, c->keys, c->nkeys, sizeof(*c->keys), key_acl_find);
+}
+
+const char *config_cookie_type(const struct config *c)
+{
+	static const char *const types[] = {
+		[AUTH_SIMPLE] = "simple-dt", [AUTH_KERBEROS] = "kerberos-dt", [AUTH_MULTI] = "kerberos",
+	};
+
+	return types[c->auth];
 }

@@ -43,18 +43,42 @@ struct user_groups {
 	struct slice *groups;
 };
 
+/* An address with how many of its bits count, IPv4 as ::ffff:a.b.c.d; or a host's name. */
+#define HOST_BY_NAME 255
+struct host_rule {
+	uint8_t addr[16], bits;
+	struct slice name;
+};
+
+/* hadoop.kms.proxyuser.<name>: whom this user may act for, and from where. */
+struct proxy_user {
+	struct slice name;
+	struct acl whom;
+	bool any_host;
+	uint32_t nhosts;
+	struct host_rule *hosts;
+};
+
+enum auth_type { AUTH_SIMPLE, AUTH_KERBEROS, AUTH_MULTI };
+
 struct config {
+	enum auth_type auth;
 	struct acl op[ACL_COUNT], black[ACL_COUNT];
 	struct acl fallback[KEYOP_COUNT], white[KEYOP_COUNT];	/* default.key.acl, whitelist.key.acl */
 	struct key_acl *keys;		/* sorted by name */
 	size_t nkeys;
 	struct user_groups *users;	/* static mapping, sorted by user */
 	size_t nusers;
+	struct proxy_user *proxies;
+	size_t nproxies;
+	struct acl admins;
 	bool key_authorization, groups_os, anonymous;
 	enum crypto_cipher suite;
 	uint32_t default_bits;
 	struct slice default_cipher;
 	uint64_t validity_ms, inactive_ms;	/* inactive_ms 0: off */
+	uint64_t dt_update_ms, dt_life_ms, dt_renew_ms;	/* delegation tokens: none is 0 */
+	uint64_t dt_per_user;		/* tokens that one user may have */
 	bool has_secret;
 	struct slice secret;		/* signs tokens instead of a random one */
 	bool has_recovery;
@@ -74,11 +98,20 @@ void config_free(struct config *c);
 const struct user_groups *config_user(const struct config *c, struct slice user);
 const struct key_acl *config_key_acl(const struct config *c, struct slice name);
 
-/*
- * Does the list permit this user? Groups: the static mapping's if the user is in it, else os_groups
- * (empty unless they are accepted).
- */
-MUST_CHECK bool acl_permits(const struct acl *a, struct slice user, const struct user_groups *mapped,
-			    struct cursor os_groups);
+/* The rule for a user who wants to act for others; NULL: he may not. */
+const struct proxy_user *config_proxy_user(const struct config *c, struct slice user);
+/* May he from there? peer: 4 or 16 bytes, or none; names: which host names of the rules that is. */
+MUST_CHECK bool proxy_user_from(const struct proxy_user *p, struct slice peer, struct cursor names);
+/* What cookies are called that this configuration accepts. */
+const char *config_cookie_type(const struct config *c);
+
+/* Whom a list is asked about. */
+struct caller {
+	struct slice user;
+	struct slice mark;		/* "~" and the name of who acts for user; empty: nobody does */
+	const struct user_groups *mapped;	/* the static mapping's groups of user, if it has him */
+	struct cursor os_groups;	/* otherwise these; empty unless they are accepted */
+};
+MUST_CHECK bool acl_permits(const struct acl *a, const struct caller *who);
 
 #endif

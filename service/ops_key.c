@@ -23,11 +23,24 @@ static enum wire_err done(struct op *o, enum wire_op what, const struct slice *k
 	return E_OK;
 }
 
+/* Body: negotiate:str16, the acceptor's token; empty where there was no ticket. */
 enum wire_err op_auth(struct op *o)
 {
 	struct wire_name_req m;
+	enum wire_err e = begin_name(o, &m);
 
-	return begin_name(o, &m);
+	sink_str16(&o->out, o->reply);
+	return e;
+}
+
+/* The administrators are those of the pages about the server; nothing that the core does asks for one. */
+enum wire_err op_admin(struct op *o)
+{
+	enum wire_err e = op_auth(o);
+
+	if (e == E_OK && !(o->cfg->admins.set && rights_in(o, &o->cfg->admins)))
+		e = E_ADMIN_DENIED;
+	return e;
 }
 
 /* ---- making keys ---- */

@@ -127,6 +127,7 @@ static enum wire_err start_keys(struct op *o)
 		keys_wipe(svc_table(o->s, kind));
 		keys_init(svc_table(o->s, kind), seed);
 	}
+	dtoken_counts_init(&o->s->dtokens, seed);
 	txn_reset(&o->s->txn);
 	return E_OK;
 }
@@ -235,6 +236,7 @@ static void refuse_store(struct svc *s)
 
 	for (kind = KIND_KEY; kind < KIND_COUNT; kind++)
 		keys_wipe(svc_table(s, kind));
+	dtoken_counts_init(&s->dtokens, NULL);
 	seal_wipe(&s->store);
 	s->store.state = STORE_REFUSED;
 }
@@ -306,6 +308,15 @@ static enum wire_err load_open(struct op *o, struct wire_load_req *m, struct loa
 	return E_OK;
 }
 
+static enum wire_err take_record(struct svc *s, struct key *k)
+{
+	enum rc rc = k->kind == KIND_TOKEN ? dtoken_counted(s, key_name(k), 0) : RC_OK;
+
+	if (rc == RC_OK)
+		rc = keys_add(svc_table(s, k->kind), k);
+	return rc == RC_OK ? E_OK : rc == RC_BAD_INPUT ? E_RECORD : E_NO_MEMORY;
+}
+
 static enum wire_err load_add(struct op *o, struct load *l)
 {
 	struct svc *s = o->s;
@@ -314,18 +325,18 @@ static enum wire_err load_add(struct op *o, struct load *l)
 	for (; e == E_OK && l->count; l->count--) {
 		struct key *k = l->made[l->count - 1];
 
-		if (keys_find(svc_table(s, k->kind), key_name(k))) {
+		if (keys_find(svc_table(s, k->kind), key_name(k)))
+			e = E_RECORD_TWICE;
+		else
+			e = take_record(s, k);
+		if (e == E_RECORD_TWICE || e == E_RECORD) {
 			uint8_t id[WIRE_ID_LEN] = { 0 };
 
-			e = E_RECORD_TWICE;
 			if (seal_record_id(o->w, &s->store, key_name(k), k->rec_born, id) == RC_OK)
 				e = name_record(o, id, e);
-			break;
 		}
-		if (keys_add(svc_table(s, k->kind), k) != RC_OK) {
-			e = E_NO_MEMORY;
+		if (e != E_OK)
 			break;
-		}
 		s->store.load_count++;
 	}
 	if (e == E_OK)
@@ -519,7 +530,7 @@ enum wire_err op_acl_check(struct op *o)
 		ok = rights_op_allowed(o, ACL_DELETE);
 	if (!ok) {
 		struct sink s = sink_of(rule, sizeof(rule));
-		const char *p = acl_permits(&o->cfg->op[t], o->user, o->static_groups, o->os_groups) ?
+		const char *p = rights_in(o, &o->cfg->op[t]) ?
 					"hadoop.kms.blacklist." : "hadoop.kms.acl.";
 
 		sink_put(&s, p, strlen(p));

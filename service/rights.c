@@ -8,16 +8,21 @@
 
 #include "service/rights.h"
 
+bool rights_in(const struct op *o, const struct acl *a)
+{
+	return acl_permits(a, &(struct caller){ o->user, o->mark, o->static_groups, o->os_groups });
+}
+
 static bool permits(const struct op *o, const struct acl *a)
 {
-	return a->set && acl_permits(a, o->user, o->static_groups, o->os_groups);
+	return a->set && rights_in(o, a);
 }
 
 bool rights_op_allowed(const struct op *o, enum acl_type t)
 {
 	const struct acl *a = &o->cfg->op[t];
 
-	return acl_permits(a, o->user, o->static_groups, o->os_groups) && !permits(o, &o->cfg->black[t]);
+	return rights_in(o, a) && !permits(o, &o->cfg->black[t]);
 }
 
 enum wire_err rights_op(struct op *o, enum acl_type t, enum wire_op what, const struct slice *key)

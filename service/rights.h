@@ -5,6 +5,9 @@
 
 #include "service/state.h"
 
+/* Is the caller in the list? */
+MUST_CHECK bool rights_in(const struct op *o, const struct acl *a);
+
 /* One evaluation without side effects. */
 MUST_CHECK bool rights_op_allowed(const struct op *o, enum acl_type t);
 

@@ -34,8 +34,9 @@ void set_sub(struct set_sum *a, const struct set_sum *b)
 
 enum rc seal_derive(struct svc_worker *w, struct store *st)
 {
-	static const char *const label[] = { "record", "record id", "set", "head" };
-	struct crypto_mac_key *to[] = { &st->key_record, &st->key_id, &st->key_set, &st->key_head };
+	static const char *const label[] = { "record", "record id", "set", "head", "delegation tokens" };
+	struct crypto_mac_key *to[] = { &st->key_record, &st->key_id, &st->key_set, &st->key_head,
+					 &st->key_token };
 	struct crypto_mac_key root = { 0 };
 	uint8_t k[32];
 	enum rc rc = RC_OK;

@@ -52,7 +52,7 @@ struct store {
 	enum wire_store_state state;
 	uint8_t id[16];
 	struct secret root;
-	struct crypto_mac_key key_record, key_id, key_set, key_head;
+	struct crypto_mac_key key_record, key_id, key_set, key_head, key_token;
 	struct head head;		/* as committed */
 	/* while loading */
 	struct set_sum load_sum;
@@ -60,7 +60,7 @@ struct store {
 };
 
 /* Purposes of the HMAC contexts (crypto_mac slots). */
-enum { MAC_RECORD, MAC_ID, MAC_SET, MAC_HEAD, MAC_SIGN, MAC_SIGN_OLD };
+enum { MAC_RECORD, MAC_ID, MAC_SET, MAC_HEAD, MAC_SIGN, MAC_SIGN_OLD, MAC_TOKEN_ROOT, MAC_TOKEN };
 
 struct svc_worker;
 

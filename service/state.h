@@ -14,6 +14,7 @@
 #include "service/auth.h"
 #include "service/clock.h"
 #include "service/config.h"
+#include "service/dtoken.h"
 #include "service/keys.h"
 #include "service/owner.h"
 #include "service/seal.h"
@@ -26,6 +27,7 @@ struct svc {
 	struct config *config;		/* NULL before the first CONFIG */
 	struct signed_by config_by;
 	struct keys keys, tokens, secrets;	/* by kind: svc_table() */
+	struct dtoken_counts dtokens;
 	struct store store;
 	struct txn txn;
 	struct clock clock;
@@ -53,7 +55,12 @@ struct svc_worker {
 	uint8_t *big;			/* private copy of a large request; made when first needed */
 	uint8_t small[SMALL_REQ];
 	char cookie[WIRE_COOKIE_MAX];
-	char arg[WIRE_VERSION_NAME_MAX + 256];
+	char mark[WIRE_USER_MAX + 1];
+	char arg[4096];
+	/* the master key of delegation tokens that was used last: of that root, with that number */
+	struct crypto_mac_key dt_key;
+	uint64_t dt_root;
+	uint32_t dt_number;
 };
 
 /* One call in progress. */
@@ -64,9 +71,12 @@ struct op {
 	struct cursor in;		/* private copy of the request */
 	struct sink out;		/* the answer's body, in place */
 	struct wire_ans ans;		/* what goes around it */
-	struct slice user;
+	/* who calls; see struct caller */
+	struct slice user, mark;
 	const struct user_groups *static_groups;	/* NULL: not in the static mapping */
 	struct cursor os_groups;	/* as the proxy looked them up; used only where allowed */
+	struct slice reply;	/* of the Kerberos acceptor, for the client */
+	bool by_token;		/* a delegation token said so: doAs does not count */
 	uint64_t now;
 };
 
@@ -80,6 +90,7 @@ enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b)
 
 /* ops_key.c, ops_eek.c, ops_store.c */
 enum wire_err op_auth(struct op *o);
+enum wire_err op_admin(struct op *o);
 enum wire_err op_create(struct op *o);
 enum wire_err op_import(struct op *o);
 enum wire_err op_delete(struct op *o);
@@ -110,5 +121,11 @@ enum wire_err op_slot_recovery(struct op *o);
 enum wire_err op_recover_begin(struct op *o);
 enum wire_err op_recover_finish(struct op *o);
 enum wire_err op_acl_check(struct op *o);
+
+/* ops_dtoken.c */
+enum wire_err op_dt_get(struct op *o);
+enum wire_err op_dt_renew(struct op *o);
+enum wire_err op_dt_cancel(struct op *o);
+enum wire_err op_dt_expire(struct op *o);
 
 #endif

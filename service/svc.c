@@ -28,8 +28,13 @@ static const struct call_row calls[] = {
 	[CALL_RECOVER_BEGIN] = { op_recover_begin, LOCK_WRITE, false, false },
 	[CALL_RECOVER_FINISH] = { op_recover_finish, LOCK_WRITE, false, false },
 	[CALL_CONFIG_SIGNED] = { op_config_signed, LOCK_NONE, false, false },
+	[CALL_DT_EXPIRE] = { op_dt_expire, LOCK_READ, true, true },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
+	[CALL_ADMIN] = { op_admin, LOCK_READ, true, false },
+	[CALL_DT_GET] = { op_dt_get, LOCK_READ, true, true },
+	[CALL_DT_RENEW] = { op_dt_renew, LOCK_READ, true, true },
+	[CALL_DT_CANCEL] = { op_dt_cancel, LOCK_READ, true, true },
 	[CALL_CREATE] = { op_create, LOCK_READ, true, true },
 	[CALL_IMPORT] = { op_import, LOCK_READ, true, true },
 	[CALL_DELETE] = { op_delete, LOCK_READ, true, true },
@@ -66,6 +71,8 @@ struct svc *svc_new(const struct svc_options *opt)
 	keys_init(&s->keys, NULL);
 	keys_init(&s->tokens, NULL);
 	keys_init(&s->secrets, NULL);
+	pthread_mutex_init(&s->dtokens.lock, NULL);
+	dtoken_counts_init(&s->dtokens, NULL);
 	return s;
 }
 
@@ -77,6 +84,7 @@ void svc_free(struct svc *s)
 	keys_wipe(&s->keys);
 	keys_wipe(&s->tokens);
 	keys_wipe(&s->secrets);
+	keys_wipe(&s->dtokens.owners);
 	config_free(s->config);
 	mem_wipe(s, sizeof(*s));
 	free(s);
@@ -106,6 +114,7 @@ void svc_panic_wipe(struct svc *s)
 	for (i = 0; i < ARRAY_LEN(s->workers); i++)
 		if (s->workers[i]) {
 			mem_wipe(&s->workers[i]->random, sizeof(s->workers[i]->random));
+			mem_wipe(&s->workers[i]->dt_key, sizeof(s->workers[i]->dt_key));
 			mem_wipe(s->workers[i]->small, sizeof(s->workers[i]->small));
 			if (s->workers[i]->big)
 				mem_wipe(s->workers[i]->big, CALL_LARGE_LEN);
@@ -274,7 +283,7 @@ uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct sha
 	*len = 0;
 	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
 		return E_BAD_MESSAGE;
-	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user =
+	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user = o.mark = o.reply =
 		slice_of("", 0);
 	o.now = clock_now(&s->clock);
 	o.out = sink_of(rsp, room);

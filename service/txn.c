@@ -350,6 +350,8 @@ static void apply(struct svc *s, struct change *c)
 	struct key *old = c->creates ? NULL : keys_find(t, c->name);
 
 	INVARIANT(c->creates || old);
+	if (!c->made && c->kind == KIND_TOKEN)
+		dtoken_uncounted(s, c->name);
 	if (!c->made)
 		keys_remove(t, old);
 	else if (old)
@@ -420,6 +422,8 @@ enum wire_err op_abort(struct op *o)
 	pthread_mutex_unlock(&t->lock);
 	for (c = list; c; c = next) {
 		next = c->next;
+		if (c->creates && c->kind == KIND_TOKEN)
+			dtoken_uncounted(o->s, c->name);
 		change_free(c);
 	}
 	return E_OK;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How one request of the conversation is written down, and how it becomes bytes."""
 
+import base64
 import json as jsonlib
 import re
 from dataclasses import dataclass, field
@@ -34,7 +35,36 @@ class Exchange:
     status_only: bool = False           # the body is no part of the contract
     numbers: bool = True                # False: only the presence of numbers is compared
     pause: float = 0                    # seconds to wait before sending
+    negotiate: Optional[dict] = None    # log in by Kerberos: see ticket()
+    keep_negotiate: Optional[str] = None    # remember the Authorization header under this name
     edit_acls: dict = field(default_factory=dict)   # change kms-acls.xml first, wait for the reload
+
+
+def ticket(user, service="HTTP@localhost", realm="EXAMPLE.COM", raw=False, flip=None, cut=0, more=b""):
+    """A login by Kerberos: alone or (not `raw`) in SPNEGO; `flip` a bit of that byte, `cut` some off the end, add `more`."""
+    return {"user": user, "service": service, "realm": realm, "raw": raw, "flip": flip, "cut": cut, "more": more}
+
+
+def damaged(token, how):
+    """A delegation token with something wrong: <<name.path|how>>. Lengths are short enough for one byte here."""
+    data = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    end = 1 + data[0]           # of the identifier; a byte with the password's length follows
+    spots = {"version": 1, "owner": 3, "sequence": end - 2, "key": end - 1, "password": end + 3, "kind": len(data) - 3}
+    if how in spots:
+        data[spots[how]] ^= 1
+    elif how == "short":
+        del data[20:]
+    elif how == "cut":
+        del data[-1:]
+    elif how == "more":
+        data += b"xx"
+    elif how == "length":
+        data[0] = 0x80
+    elif how == "standard":
+        return base64.b64encode(bytes(data)).decode()
+    else:
+        raise KeyError(how)
+    return base64.urlsafe_b64encode(bytes(data)).decode().rstrip("=")
 
 
 def resolve(value, variables):
@@ -48,9 +78,10 @@ def resolve(value, variables):
 
     def find(reference):
         found = variables
-        for step in reference.split("."):
+        where, _, how = reference.partition("|")
+        for step in where.split("."):
             found = found[int(step)] if isinstance(found, list) else found[step]
-        return found
+        return damaged(found, how) if how else found
 
     whole = VARIABLE.fullmatch(value)
     if whole:
@@ -65,7 +96,7 @@ def target(exchange, variables):
     return where
 
 
-def encode(exchange, variables, authority):
+def encode(exchange, variables, authority, authorization=None):
     """The request as bytes."""
     body = exchange.body
     if exchange.json is not NOTHING:
@@ -83,6 +114,8 @@ def encode(exchange, variables, authority):
     for name, value in exchange.headers.items():
         # A cookie is no URL: put the remembered value in as it is. None: leave the header out.
         headers[name] = value and VARIABLE.sub(lambda m: str(resolve(m[0], variables)), value)
+    if authorization:
+        headers["Authorization"] = authorization
     lines += [f"{n}: {v}" for n, v in headers.items() if v is not None]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
 

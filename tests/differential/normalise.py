@@ -123,7 +123,8 @@ class Normaliser:
         """Messages quote addresses, the key store and times."""
         value = value.replace(self.base, "<base>")
         value = re.sub(r"((?:already exists|does not exist) in |in keystore )\S+", r"\1<provider>", value)
-        value = re.sub(r"(issueDate|maxDate|sequenceNumber|masterKeyId)=\d+", r"\1=<number>", value)
+        value = re.sub(r"(issueDate|maxDate|sequenceNumber|masterKeyId|keyId)=\d+", r"\1=<number>", value)
+        value = re.sub(r"newLimit > capacity: \(\d+ > \d+\)", "newLimit > capacity: (<number> > <number>)", value)
         # "... Current time: 2026-01-01 00:00:00,000+0000", "expired at ..."
         value = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}[+-]\d{4}", "<date>", value)
         return re.sub(r"\b1[5-9]\d{11}\b", "<ms>", value)

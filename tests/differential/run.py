@@ -4,7 +4,7 @@
 
   run.py                                        start both for every configuration set, compare
   run.py --replay reference-3.4.1.json          compare with recorded answers; needs no Java
-  run.py --record reference-3.4.1.json          record the answers of the reference
+  run.py --record reference-3.4.1.json          record the answers of the reference (with --set: of these again)
   run.py --reference URL --subject URL --set open   compare two servers that run already (fresh ones)
   run.py --self                                 the reference with itself: nothing may differ
 
@@ -14,6 +14,7 @@ Ends with `N passed, N failed, N skipped`; the exit code is 0 only if nothing fa
 import argparse
 import difflib
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -30,6 +31,7 @@ import differences
 import wire
 from conversation import SETS
 from exchange import NOTHING, encode, target
+from identity import Identity, Unavailable
 from normalise import Normaliser
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -44,10 +46,6 @@ OURS = re.compile(r"^svsm-kms \S+ ready on ", re.M)
 RELOADED = "reloaded"        # or "not reloaded"
 
 
-class Unavailable(Exception):
-    """This side cannot be had on this machine."""
-
-
 # --- servers ---------------------------------------------------------------------------------------
 
 def free_port():
@@ -59,11 +57,12 @@ def free_port():
 class Server:
     """A server process of ours with a copy of a configuration set and an empty data directory."""
 
-    def __init__(self, command, name, directory, prepare=None):
+    def __init__(self, command, name, directory, prepare=None, identity=None):
         self.conf = directory / "conf"
         shutil.copytree(HERE / "conf" / name, self.conf)
         for file in self.conf.glob("*.xml"):
-            file.write_text(file.read_text().replace("@CONF@", str(self.conf)))
+            text = file.read_text().replace("@CONF@", str(self.conf))
+            file.write_text(identity.fill(text) if identity else text)
         for file in self.conf.glob("*.secret"):
             file.chmod(0o600)
         if prepare:
@@ -71,13 +70,14 @@ class Server:
         data = directory / "data"
         data.mkdir(mode=0o700)      # a server may insist on that
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.tls = (self.conf / "ssl-server.xml").exists()
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
         self.log = directory / "output.log"
         argv = [part.format(conf=self.conf, data=data, listen=f"127.0.0.1:{self.port}")
                 for part in shlex.split(command)]
         with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                            env={**os.environ, **(identity.environment() if identity else {})})
 
     def wait(self, seconds):
         deadline = time.monotonic() + seconds
@@ -85,7 +85,8 @@ class Server:
             code = self.process.poll()
             if code is not None:
                 last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-                if code == UNAVAILABLE:
+                # A server that cannot do yet what a set needs says so, instead of doing less.
+                if code == UNAVAILABLE or re.search("supported yet|does not speak TLS yet", last):
                     raise Unavailable(last)
                 raise RuntimeError(f"server ended with code {code}: {last}")
             if self.answers():
@@ -94,12 +95,14 @@ class Server:
         raise RuntimeError(f"no answer within {seconds} s: {self.log.read_text(errors='replace')[-500:]}")
 
     def answers(self):
+        connection = wire.Connection("127.0.0.1", self.port, 20, self.tls)
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as s:
-                s.sendall(b"OPTIONS /kms/v1/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                return s.recv(5) == b"HTTP/"
-        except OSError:
+            connection.exchange(b"OPTIONS /kms/v1/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "OPTIONS")
+            return True
+        except (OSError, ValueError, wire.Closed):
             return False
+        finally:
+            connection.close()
 
     def stop(self):
         self.process.terminate()
@@ -136,11 +139,12 @@ def edit_acls(conf, change):
 class Live:
     """A server that is asked now."""
 
-    def __init__(self, url, conf=None, log=None):
+    def __init__(self, url, conf=None, log=None, identity=None):
         parts = urlsplit(url)
         self.authority = parts.netloc
-        self.connection = wire.Connection(parts.hostname, parts.port or 80)
-        self.normaliser = Normaliser(f"http://{parts.netloc}")
+        self.connection = wire.Connection(parts.hostname, parts.port or 80, tls=parts.scheme == "https")
+        self.normaliser = Normaliser(f"{parts.scheme}://{parts.netloc}")
+        self.identity = identity
         self.variables = {}
         self.conf = conf
         self.log = log
@@ -160,8 +164,13 @@ class Live:
             time.sleep(0.1)
 
     def ask(self, exchange):
+        login, number = None, None
+        if exchange.negotiate:
+            login, number = self.identity.token(exchange.negotiate)
+            if exchange.keep_negotiate:
+                self.variables[exchange.keep_negotiate] = login
         try:
-            data = encode(exchange, self.variables, self.authority)
+            data = encode(exchange, self.variables, self.authority, login)
         except (KeyError, IndexError, TypeError) as missing:
             return {"error": f"not asked: an earlier answer lacks {missing}"}
         if exchange.json is not NOTHING:
@@ -172,7 +181,15 @@ class Live:
             self.connection.close()
             return {"error": f"{type(problem).__name__}: {problem}"}
         self.keep(exchange, response)
+        if number is not None:
+            response.headers = [(n, self.proof(number, n, v)) for n, v in response.headers]
         return self.normaliser.answer(exchange, response)
+
+    def proof(self, number, name, value):
+        """What a server says to prove itself is new each time; what counts is whether it proves anything."""
+        if name.lower() != "www-authenticate" or not value.startswith("Negotiate "):
+            return value
+        return f"Negotiate <{'proof' if self.identity.proven(number, value) else 'NO proof'} of the server>"
 
     def keep(self, exchange, response):
         if exchange.keep:
@@ -322,6 +339,7 @@ class Runner:
         self.golden = json.loads(pathlib.Path(args.replay).read_text("utf-8")) if args.replay else None
         self.listed = [] if args.self or args.identical else differences.DIFFERENCES
         self.recording = {}
+        self.identity = None
 
     def one_set(self, name, directory):
         servers = []
@@ -329,10 +347,10 @@ class Runner:
         def launch(command, role):
             place = directory / name / role
             place.mkdir(parents=True)
-            server = Server(command, name, place)
+            server = Server(command, name, place, identity=self.identity)
             servers.append(server)
             server.wait(self.args.wait)
-            return Live(server.url, server.conf, server.log)
+            return Live(server.url, server.conf, server.log, self.identity)
 
         args = self.args
         reference = args.reference_command + ARGUMENTS
@@ -362,11 +380,20 @@ class Runner:
         args, report = self.args, self.report
         names = args.set or list(SETS)
         with tempfile.TemporaryDirectory(prefix="kms-differential-", ignore_cleanup_errors=True) as directory:
-            for name in names:
-                self.one_set(name, pathlib.Path(directory))
+            self.identity = Identity(directory)
+            try:
+                for name in names:
+                    self.one_set(name, pathlib.Path(directory))
+            finally:
+                self.identity.close()
             if args.keep:
                 shutil.copytree(directory, args.keep, symlinks=True, dirs_exist_ok=True)
         if args.record:
+            kept = pathlib.Path(args.record)
+            if args.set and kept.exists():      # the other sets stay as they were recorded
+                before = json.loads(kept.read_text("utf-8"))
+                self.recording = {name: self.recording.get(name, before.get(name)) for name in SETS
+                                  if name in self.recording or name in before}
             write_recording(args.record, self.recording)
             report.passed = sum(len(a) for a in self.recording.values())
         elif set(names) == set(SETS) and report.complete:

@@ -6,6 +6,7 @@ the test.
 """
 
 import socket
+import ssl
 from dataclasses import dataclass, field
 
 
@@ -30,8 +31,12 @@ class Closed(Exception):
 class Connection:
     """One keep-alive connection, reopened when the server has closed it."""
 
-    def __init__(self, host, port, timeout=30):
+    def __init__(self, host, port, timeout=30, tls=False):
         self.host, self.port, self.timeout = host, port, timeout
+        self.tls = None
+        if tls:     # who the server is, other tests ask
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
         self.sock = None
         self.file = None
 
@@ -55,6 +60,8 @@ class Connection:
     def _once(self, data, method):
         if not self.sock:
             self.sock = socket.create_connection((self.host, self.port), self.timeout)
+            if self.tls:
+                self.sock = self.tls.wrap_socket(self.sock, server_hostname="localhost")
             self.file = self.sock.makefile("rb")
         self.sock.sendall(data)
         response = self._read(method)

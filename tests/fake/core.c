@@ -197,15 +197,22 @@ void core_ready(struct core *c)
 void core_as(struct core *c, const char *user)
 {
 	c->has_user = true;
-	c->has_cookie = false;
+	c->has_cookie = c->has_token = false;
 	c->user = slice_str(user);
 }
 
 void core_as_cookie(struct core *c, struct slice cookie)
 {
-	c->has_user = false;
+	c->has_user = c->has_token = false;
 	c->has_cookie = true;
 	c->cookie = cookie;
+}
+
+void core_as_token(struct core *c, struct slice token)
+{
+	c->has_user = c->has_cookie = false;
+	c->has_token = true;
+	c->token = token;
 }
 
 void core_groups(struct core *c, const char *a, const char *b)
@@ -218,10 +225,18 @@ void core_groups(struct core *c, const char *a, const char *b)
 struct wire_cred core_cred(struct core *c)
 {
 	struct wire_cred cred = { .has_user = c->has_user, .has_cookie = c->has_cookie, .user = c->user,
-				  .cookie = c->cookie };
-	struct sink s = sink_of(c->group_bytes, sizeof(c->group_bytes));
+				  .cookie = c->cookie, .has_token = c->has_token, .token = c->token };
+	struct sink s = sink_of(c->group_bytes, sizeof(c->group_bytes)), n = sink_of(c->name_bytes, sizeof(c->name_bytes));
 	size_t i;
 
+	cred.has_do_as = c->has_do_as;
+	cred.do_as = c->do_as;
+	cred.peer = c->peer;
+	if (c->peer_name) {
+		sink_str16(&n, slice_str(c->peer_name));
+		cred.names = 1;
+	}
+	cred.name = cur_of(c->name_bytes, sizeof(c->name_bytes) - n.left);
 	for (i = 0; c->groups[i]; i++) {
 		sink_str16(&s, slice_str(c->groups[i]));
 		cred.groups++;
@@ -445,6 +460,49 @@ enum wire_err core_eek(struct core *c, enum wire_call call, const char *version,
 
 	wire_eek_req_put(core_req(c), &m);
 	return core_send(c, call);
+}
+
+/* ---- delegation tokens ---- */
+
+static enum wire_err dt_call(struct core *c, enum wire_call call, const struct wire_dt_req *m)
+{
+	wire_dt_req_put(core_req(c), m);
+	if (core_send(c, call) == E_OK)
+		INVARIANT(wire_staged_next(&c->ans.body, &c->staged) && cur_end(&c->ans.body) &&
+			  c->staged.kv.present == (call != CALL_DT_CANCEL));
+	return c->err;
+}
+
+enum wire_err core_dt_get(struct core *c, const char *renewer, uint8_t *out, struct slice *token)
+{
+	struct wire_dt_req m = { .cred = core_cred(c), .has_renewer = renewer != NULL,
+				 .renewer = slice_str(renewer ? renewer : ""), .token = slice_of("", 0) };
+
+	if (dt_call(c, CALL_DT_GET, &m) == E_OK) {
+		INVARIANT(c->staged.kv.material.len <= WIRE_TOKEN_MAX);
+		memcpy(out, c->staged.kv.material.p, c->staged.kv.material.len);
+		*token = slice_of(out, c->staged.kv.material.len);
+	}
+	return c->err;
+}
+
+enum wire_err core_dt_renew(struct core *c, struct slice token, uint64_t *until)
+{
+	struct wire_dt_req m = { .cred = core_cred(c), .renewer = slice_of("", 0), .token = token };
+
+	if (dt_call(c, CALL_DT_RENEW, &m) == E_OK) {
+		struct cursor date = cur_of(c->staged.kv.material.p, c->staged.kv.material.len);
+
+		INVARIANT(cur_le64(&date, until) && cur_end(&date));
+	}
+	return c->err;
+}
+
+enum wire_err core_dt_cancel(struct core *c, struct slice token)
+{
+	struct wire_dt_req m = { .cred = core_cred(c), .renewer = slice_of("", 0), .token = token };
+
+	return dt_call(c, CALL_DT_CANCEL, &m);
 }
 
 /* ---- commits ---- */

@@ -52,8 +52,13 @@ struct core {
 	bool owns;		/* frees svc */
 	struct fake_store store;
 	/* who calls next */
-	struct slice user, cookie;
-	bool has_user, has_cookie;
+	struct slice user, cookie, token;
+	bool has_user, has_cookie, has_token;
+	/* and for whom, from where */
+	struct slice do_as, peer;
+	bool has_do_as;
+	const char *peer_name;	/* NULL: none */
+	uint8_t name_bytes[300];
 	const char *groups[8];	/* as the proxy looked them up; ends with NULL */
 	uint8_t group_bytes[1024];
 	/* the request being built */
@@ -79,16 +84,13 @@ void core_ready(struct core *c);
 
 void core_as(struct core *c, const char *user);
 void core_as_cookie(struct core *c, struct slice cookie);
+void core_as_token(struct core *c, struct slice token);
 void core_groups(struct core *c, const char *a, const char *b);
 struct wire_cred core_cred(struct core *c);
 /* Numbered, but not answered by anybody yet. */
 static inline bool core_call_is_open(uint32_t call)
 {
 	switch (call) {
-	case CALL_DT_EXPIRE:
-	case CALL_DT_GET:
-	case CALL_DT_RENEW:
-	case CALL_DT_CANCEL:
 	case CALL_ADMIN:
 	case CALL_AUDIT_RESUME:
 	case CALL_AUDIT_CHECKPOINT:
@@ -139,6 +141,14 @@ void core_commit(struct core *c);
 void core_make(struct core *c, const char *name, const char *material);
 /* The material of the current version after CURRENT; {NULL, 0} if there is no such key. */
 struct slice core_current(struct core *c, const char *name);
+
+/*
+ * DT_GET (renewer or NULL), DT_RENEW, DT_CANCEL. Staged only; token: in the answer of DT_GET, out must have room for
+ * WIRE_TOKEN_MAX bytes; until: of DT_RENEW.
+ */
+enum wire_err core_dt_get(struct core *c, const char *renewer, uint8_t *out, struct slice *token);
+enum wire_err core_dt_renew(struct core *c, struct slice token, uint64_t *until);
+enum wire_err core_dt_cancel(struct core *c, struct slice token);
 
 size_t core_hex(const char *hex, uint8_t *out, size_t max);
 

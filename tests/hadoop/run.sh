@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Real Hadoop clients, a real HDFS and Hadoop's own server tests against the server in $SVSM_KMS_CMD.
 #
-# usage: run.sh [--hadoop 3.4.1|3.3.6] [--suite client|hdfs|testkms|all] [--against reference] [--test CLASS[.METHOD]]
+# usage: run.sh [--hadoop 3.4.1|3.3.6] [--suite client|hdfs|secure|testkms|all] [--against reference] [--test CLASS[.METHOD]]
 #
-# Without --hadoop both versions run; "all" leaves hdfs and testkms to the newer one. "--against reference" puts the original
+# Without --hadoop both versions run; "all" leaves all but client to the newer one. "--against reference" puts the original
 # Java server in place of ours: that checks the tests. The jars come from Maven, once; later runs need no network.
 # SVSM_KMS_CMD is the server (default: svsm-kms in the build directory), called as "serve --conf DIR --data DIR --listen
 # ADDRESS:PORT". SVSM_KMS_ABLE lists what it can do beyond http and simple authentication, of: tokens proxyuser kerberos
@@ -47,12 +47,13 @@ while [ $# -gt 0 ]; do
 	esac
 	shift 2
 done
-case $suite in client | hdfs | testkms | all) ;; *) usage ;; esac
+case $suite in client | hdfs | secure | testkms | all) ;; *) usage ;; esac
 
 # What a run would have been, when it cannot be. A test that takes parameters counts once here.
 tests_in() {
 	case $1 in
 	hdfs) grep -c '^ *@Test' "$here/src/svsmkms/hadoop/HdfsTest.java" ;;
+	secure) cat "$here"/src/svsmkms/hadoop/{Kerberos,SecureHdfs}Test.java | grep -c '^ *@Test' ;;
 	client) cat "$here"/src/svsmkms/hadoop/*Test.java | grep -c '^ *@Test' ;;
 	testkms) echo 1 ;;
 	esac
@@ -62,7 +63,7 @@ suites_of() {
 	if [ "$suite" != all ]; then
 		echo "$suite"
 	elif [ "$1" = "$newest" ]; then
-		echo client hdfs testkms
+		echo client hdfs secure testkms
 	else
 		echo client
 	fi
@@ -110,6 +111,21 @@ compile() {
 			-cp "$(cat "$dir/classpath")" -d "$dir/classes" && touch "$dir/compiled"
 }
 
+# The private KDC of the suite "secure"; without one its tests are skipped. Clients' and daemons' keys are in one keytab.
+realm=
+make_realm() {
+	local kdc=(python3 "$here/../kerberos/kdc.py")
+	"${kdc[@]}" start --dir "$1" >/dev/null || return 1
+	realm=$1
+	"${kdc[@]}" keytab --dir "$1" --out "$1/users.keytab" alice bob carol oozie yarn hdfs/localhost >/dev/null &&
+		"${kdc[@]}" keytab --dir "$1" --out "$1/http.keytab" HTTP/localhost >/dev/null
+}
+
+end_realm() {
+	[ -z "$realm" ] || python3 "$here/../kerberos/kdc.py" stop --dir "$realm"
+	realm=
+}
+
 run() {
 	local version=$1 dir=$2 s=$3
 	local counts=$2/counts work=$2/work/$3 path java
@@ -128,13 +144,17 @@ run() {
 	java+=(-Dkms.command="$command" -Dkms.able="$able" -Dkms.only="$only" -Dsvsmkms.work="$work")
 	java+=(-Dtest.build.dir="$work/tmp" -Dtest.build.data="$work/tmp")
 	java+=(-Dlog4j.configuration="file:$here/log4j.properties" -Dsvsmkms.log="$work/logs/client.log")
+	if [ "$s" = secure ] && make_realm "$work/realm"; then
+		java+=(-Dsvsmkms.realm="$work/realm" -Djava.security.krb5.conf="$work/realm/krb5.conf")
+	fi
 	# Some of Hadoop's tests write into the working directory.
 	(cd "$work" && exec timeout -k 10 900 "${java[@]}" -cp "$path" svsmkms.hadoop.Main "$s" "$counts" 2>logs/stderr) &
 	# In the background, so that a signal to this script ends the tests, and they their servers.
 	local tests=$!
-	trap 'kill $tests; exit 1' INT TERM
+	trap 'kill $tests; end_realm; exit 1' INT TERM
 	wait $tests
 	local code=$? p=0 f=0 k=0 state=
+	end_realm
 	[ -f "$counts" ] && read -r p f k state <"$counts"
 	if [ "$state" != "done" ]; then
 		f=$((f + 1))

@@ -3,10 +3,12 @@
 """The initiator's half of `Authorization: Negotiate`, by MIT's GSS library, and credential caches with other times.
 
 `spnego.py TARGET` prints one token for the cache in $KRB5CCNAME: for clients that live with another clock.
+`spnego.py --serve` is for programs whose Python does not know GSS: see serve().
 """
 
 import base64
 import glob
+import json
 import os
 import subprocess
 import sys
@@ -114,5 +116,25 @@ def shift_cache(path, seconds):
         out.write(data)
 
 
+def serve():
+    """
+    Answers JSON lines with JSON lines: {"conf", "cache", "target", "raw"} with {"token", "id"}, the token in Base64; and
+    {"id", "answer"}, the server's WWW-Authenticate, with {"proven": whether it proves the server}.
+    """
+    contexts = []
+    for line in sys.stdin:
+        ask = json.loads(line)
+        if "answer" in ask:
+            answer = {"proven": contexts[ask["id"]].finish(ask["answer"])}
+        else:
+            os.environ["KRB5_CONFIG"] = ask["conf"]
+            contexts.append(Context(ask["cache"], ask["target"], KRB5 if ask["raw"] else SPNEGO))
+            answer = {"token": base64.b64encode(contexts[-1].token).decode(), "id": len(contexts) - 1}
+        print(json.dumps(answer), flush=True)
+
+
 if __name__ == "__main__":
-    print(base64.b64encode(Context(os.environ["KRB5CCNAME"].partition(":")[2], sys.argv[1]).token).decode())
+    if sys.argv[1] == "--serve":
+        serve()
+    else:
+        print(base64.b64encode(Context(os.environ["KRB5CCNAME"].partition(":")[2], sys.argv[1]).token).decode())

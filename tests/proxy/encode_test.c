@@ -137,8 +137,6 @@ TEST(bodies_of_the_wrong_shape_are_refused_with_their_status)
 		{ "/kms/v1/key/k/_reencryptbatch", JSON, "null", 400 },
 		{ "/kms/v1/key/k/_reencryptbatch", JSON, "[1]", 400 },
 		{ "/kms/v1/key/k/_reencryptbatch", JSON, "[{}]", 400 },
-		{ "/kms/v1/key/k?doAs=x", JSON, "{}", 403 },
-		{ "/kms/v1/key/k?DOAS=%zz", JSON, "{}", 403 },
 	};
 	size_t i;
 
@@ -152,6 +150,95 @@ static struct wire_cred cred_of_auth(const struct rest *t)
 
 	EXPECT(wire_name_req_get(cur_of(t->slot, t->need), &m) == RC_OK);
 	return m.cred;
+}
+
+TEST(whom_a_request_acts_for_goes_to_the_core_in_every_spelling)
+{
+	static const struct {
+		const char *query, *who;
+	} asked[] = {
+		{ "doAs=x", "x" }, { "DOAS=x&doAs=y", "x" }, { "d%6fas=a+b", "a b" }, { "doAs=", "" }, { "doAs", "" },
+		{ "DOAS=%zz", "" }, { "doas=%zz&doAs=x", "" },
+	};
+	char target[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(asked); i++) {
+		struct rest *t;
+		struct wire_cred c;
+
+		snprintf(target, sizeof(target), "/kms/v1/?user.name=a&%s", asked[i].query);
+		t = ask("OPTIONS", target, "", "");
+		c = cred_of_auth(t);
+		EXPECT(c.has_user && c.has_do_as && slice_is(c.do_as, asked[i].who));
+		rest_free(t);
+	}
+}
+
+TEST(a_delegation_token_goes_to_the_core_and_no_name_beside_it)
+{
+	static const struct {
+		const char *query, *headers, *token;
+	} shown[] = {
+		{ "delegation=YWJj", "", "abc" }, { "user.name=a&delegation=YW-_", "", "a\x6f\xbf" },
+		{ "delegation=YWJj", "X-Hadoop-Delegation-Token: YWI\r\n", "ab" },
+		{ "user.name=a", "X-Hadoop-Delegation-Token: \r\n", "" }, { "user.name=a&delegation=%zz", "", "" },
+		{ "user.name=a&delegation", "", "" }, { "user.name=a", "X-Hadoop-Delegation-Token: ***\r\n", "" },
+	};
+	char target[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(shown); i++) {
+		struct rest *t;
+		struct wire_cred c;
+
+		snprintf(target, sizeof(target), "/kms/v1/keys/names?%s", shown[i].query);
+		t = ask("GET", target, shown[i].headers, "");
+		c = cred_of_auth(t);
+		EXPECT(!c.has_user && c.has_token && slice_is(c.token, shown[i].token));
+		rest_free(t);
+	}
+}
+
+TEST(a_ticket_is_shown_in_the_first_call_only)
+{
+	static const struct {
+		const char *value, *bytes;
+	} shown[] = {
+		{ "Negotiate YWJj", "abc" }, { "NegotiateYWJj", "abc" }, { "Negotiate", "" }, { "Negotiate  !!", "" },
+	};
+	char headers[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(shown); i++) {
+		struct rest *t;
+		struct wire_cred c;
+
+		snprintf(headers, sizeof(headers), "Authorization: %s\r\nCookie: hadoop.auth=old\r\n", shown[i].value);
+		t = ask("GET", "/kms/v1/keys/names?user.name=a&doAs=b", headers, "");
+		EXPECT(encode_has_ticket(&t->request));
+		c = cred_of_auth(t);
+		EXPECT(!c.has_negotiate && c.has_user && c.has_do_as && slice_is(c.cookie, "old"));
+		t->work.proof = PROOF_ASKED;
+		rest_encode(t, CALL_PAGE);
+		c = cred_of_auth(t);
+		EXPECT_INT(t->work.call, CALL_AUTH);
+		EXPECT(c.has_negotiate && slice_is(c.negotiate, shown[i].bytes) && slice_is(c.cookie, "old"));
+		EXPECT(!c.has_user && !c.has_do_as && !c.has_token);
+		t->work.proof = PROOF_GIVEN;
+		outbuf_str(&t->work.proven_cookie, "new");
+		rest_encode(t, CALL_PAGE);
+		c = cred_of_auth(t);
+		EXPECT_INT(t->work.call, CALL_NAMES);
+		EXPECT(!c.has_negotiate && c.has_do_as && slice_is(c.cookie, "new"));
+		rest_free(t);
+	}
+	{
+		struct rest *t = ask("GET", "/kms/v1/keys/names", "Authorization: negotiate YWJj\r\n", "");
+
+		EXPECT(!encode_has_ticket(&t->request));
+		rest_free(t);
+	}
 }
 
 TEST(credentials_are_the_first_cookie_and_the_first_user_name)

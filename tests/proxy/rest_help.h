@@ -49,6 +49,7 @@ static inline enum rc rest_read_back(const struct rest *t)
 	case CALL_METADATAS:
 		return wire_names_req_get(in, &names);
 	case CALL_AUTH:
+	case CALL_ADMIN:
 	case CALL_DELETE:
 	case CALL_INVALIDATE:
 	case CALL_NAMES:
@@ -121,6 +122,10 @@ static inline struct rest *rest_new(const uint8_t *data, size_t size)
 static inline void rest_free(struct rest *t)
 {
 	outbuf_free(&t->worker.scratch);
+	outbuf_free(&t->worker.negotiate);
+	outbuf_free(&t->worker.peer_names);
+	outbuf_free(&t->work.proven_cookie);
+	outbuf_free(&t->work.proven_user);
 	free(t->worker.decoded);
 	free(t->work.description);
 	free(t->slot);

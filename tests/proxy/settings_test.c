@@ -200,7 +200,9 @@ TEST(what_would_weaken_security_silently_is_refused)
 	refused(DOC(P("hadoop.kms.authentication.type", "org.apache.hadoop.security.token.delegation.web."
 							"MultiSchemeDelegationTokenAuthenticationHandler")),
 		DOC(OPEN), "only simple");
-	refused(DOC(P("hadoop.kms.ssl.enabled", "true")), DOC(OPEN), "TLS");
+	refused(DOC(P("hadoop.kms.ssl.enabled", "true")
+		    P("hadoop.security.credential.provider.path", "jceks://file/etc/kms.jceks")), DOC(OPEN),
+		"svsm.kms.ssl.certificate.file");
 	refused(DOC(P("hadoop.kms.authentication.signer.secret.provider", "zookeeper")), DOC(OPEN),
 		"random and file");
 	refused(DOC(P("hadoop.kms.key.provider.uri", "dbks://http@ranger:9292/kms")), DOC(OPEN),

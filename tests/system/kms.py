@@ -150,9 +150,11 @@ class Reply:
 class Conn:
     """One connection. Sends what it is told, reads answers one after the other."""
 
-    def __init__(self, port, timeout=30, host="127.0.0.1"):
+    def __init__(self, port, timeout=30, host="127.0.0.1", tls=None):
         self.sock = socket.create_connection((host, port), timeout=timeout * SLOW)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.buf = b""
 
     def __enter__(self):
@@ -235,7 +237,7 @@ def quote(name):
 
 # ---- the server ----------------------------------------------------------------------------------
 
-READY = re.compile(r"^svsm-kms (\S+) ready on http://(\S+):(\d+)/kms isolation=(\S+) data=(.*) keys=(\d+) epoch=(\d+)$")
+READY = re.compile(r"^svsm-kms (\S+) ready on https?://(\S+):(\d+)/kms isolation=(\S+) data=(.*) keys=(\d+) epoch=(\d+)$")
 
 
 class NotReady(Exception):
@@ -248,6 +250,7 @@ class NotReady(Exception):
 
 class Server:
     """A server process with its data; can be stopped and started again on them."""
+    tls = None     # an ssl.SSLContext: what conn() and call() speak
 
     def __init__(self, site=None, acls=None, core=None, conf=None, data=None, plain=False, listen="127.0.0.1:0",
                  args=(), env=None, wrap=(), start=True):
@@ -359,7 +362,7 @@ class Server:
     # -- talking to it
 
     def conn(self, timeout=30):
-        return Conn(self.port, timeout)
+        return Conn(self.port, timeout, tls=self.tls)
 
     def call(self, method, path, body=None, headers=None, user="alice", timeout=30):
         """One request on a connection of its own; path below /kms/v1 unless it has a scheme of its own."""
@@ -369,7 +372,7 @@ class Server:
             full = "/kms/v1" + path
         if user is not None:
             full += ("&" if "?" in full else "?") + "user.name=" + urllib.parse.quote(user)
-        with Conn(self.port, timeout) as c:
+        with self.conn(timeout) as c:
             return c.request(method, full, body, headers)
 
     def create(self, name, user="alice", **more):

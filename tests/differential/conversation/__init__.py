@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The conversation, one list of exchanges per configuration set (see ../conf/)."""
 
-from . import (authentication, encrypted, framework, hardened, keys, names, restricted, services, signed,
-               tokens, unchecked)
+from . import (authentication, encrypted, framework, hardened, keys, names, restricted, secure, services, signed,
+               tls, tokens, unchecked)
 
 SETS = {
     # Exchanges after which two servers may hold different keys come last.
@@ -11,4 +11,7 @@ SETS = {
     "restricted": restricted.RESTRICTED,
     "unchecked": unchecked.UNCHECKED,
     "signed": signed.SIGNED,
+    "brief": tokens.BRIEF,
+    "secure": secure.SECURE,
+    "tls": tls.TLS,
 }

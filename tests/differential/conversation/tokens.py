@@ -5,6 +5,14 @@ from exchange import get, options, post, put
 
 TOKEN = {"X-Hadoop-Delegation-Token": "<<token.Token.urlString>>"}
 
+DAMAGES = ("version", "owner", "sequence", "key", "password", "kind", "short", "cut", "more", "length", "standard")
+
+
+def damages(what, name, exchange, kinds=DAMAGES):
+    """An exchange for each thing that can be wrong with the token of that name; see exchange.damaged()."""
+    return [exchange(f"token: {what} with damage: {kind}", f"<<{name}.Token.urlString|{kind}>>") for kind in kinds]
+
+
 OPEN = [
     get("token: get", "/?op=GETDELEGATIONTOKEN&renewer=yarn", keep="token", also=("Cache-Control",)),
     get("token: get without renewer", "/?op=GETDELEGATIONTOKEN"),
@@ -75,4 +83,25 @@ OPEN = [
     get("token: third", "/?op=GETDELEGATIONTOKEN&renewer=yarn", keep="token"),
     put("token: third cancelled without credentials", "/?op=CANCELDELEGATIONTOKEN&token=<<token.Token.urlString>>",
         user=None),
+]
+
+# Tokens that end while one waits: renewed for 4 s at most, and 10 s in all.
+RENEW, CANCEL = "/?op=RENEWDELEGATIONTOKEN&token=", "/?op=CANCELDELEGATIONTOKEN&token="
+OTHER = {"X-Hadoop-Delegation-Token": "<<other.Token.urlString>>"}
+
+BRIEF = [
+    options("token: the renewer's handshake", "/", user="yarn", keep_cookie="yarn"),
+    get("token: get", "/?op=GETDELEGATIONTOKEN&renewer=yarn", keep="token"),
+    get("token: get another", "/?op=GETDELEGATIONTOKEN&renewer=yarn", keep="other"),
+    get("token: use in time", "/keys/names", user=None, headers=TOKEN),
+    get("token: use after its renewal date", "/keys/names", user=None, headers=TOKEN, pause=5.5),
+    put("token: cancel after its renewal date, no credentials", CANCEL + "<<other.Token.urlString>>", user=None),
+    put("token: renew after its renewal date", RENEW + "<<token.Token.urlString>>", user="yarn", numbers=False),
+    get("token: use renewed", "/keys/names", user=None, headers=TOKEN),
+    get("token: use what was not renewed", "/keys/names", user=None, headers=OTHER),
+    get("token: use after its end", "/keys/names", user=None, headers=TOKEN, pause=6),
+    put("token: renew after its end", RENEW + "<<token.Token.urlString>>", user="yarn"),
+    put("token: cancel after its end, no credentials", CANCEL + "<<token.Token.urlString>>", user=None),
+    put("token: cancel after its end", CANCEL + "<<token.Token.urlString>>", user=None,
+        headers={"Cookie": 'hadoop.auth="<<yarn>>"'}),
 ]

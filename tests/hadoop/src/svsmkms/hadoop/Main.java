@@ -23,6 +23,7 @@ public final class Main {
   private static final Class<?>[] CLIENT = {KeyShellTest.class, ProviderTest.class, KeyNameTest.class, AclTest.class,
       KeyAclTest.class, ProxyUserTest.class, SessionTest.class, FailoverTest.class, TokenTest.class, LoadTest.class};
   private static final Class<?>[] HDFS = {HdfsTest.class};
+  private static final Class<?>[] SECURE = {KerberosTest.class, SecureHdfsTest.class};
 
   /** Of Hadoop's tests, those whose configuration does not tell what they need. */
   private static final Map<String, String> NEEDS = new LinkedHashMap<>();
@@ -48,6 +49,9 @@ public final class Main {
         break;
       case "hdfs":
         classes = HDFS;
+        break;
+      case "secure":
+        classes = SECURE;
         break;
       case "testkms":
         classes = new Class<?>[] {Class.forName("org.apache.hadoop.crypto.key.kms.server.TestKMS")};

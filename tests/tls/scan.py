@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""testssl.sh, Debian's, against the server: nothing above "low"."""
+import json
+import os
+import shutil
+import subprocess
+
+import kms
+from kms import Skip, expect, test
+from tls import authority, leaf, one_server, pem_site
+
+FINE = ("OK", "INFO", "LOW", "DEBUG")
+
+
+@test("testssl.sh finds nothing above LOW")
+def scan():
+    program = shutil.which("testssl") or shutil.which("testssl.sh")
+    if not program:
+        raise Skip("testssl.sh is not installed")
+    with one_server(site=pem_site(leaf())) as s:
+        out = os.path.join(kms.fresh_dir(), "found.json")
+        done = subprocess.run([program, "--quiet", "--color", "0", "--warnings", "off", "--openssl-timeout", "20", "--ip", "127.0.0.1",
+                               "--add-ca", authority().cert, "--jsonfile", out, "-p", "-P", "-s", "-f", "-S", "-U", "-h",
+                               f"localhost:{s.port}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=240 * kms.SLOW)
+        text = done.stdout.decode(errors="replace")
+        expect(os.path.exists(out), text[-1500:])
+        with open(out, encoding="utf-8") as f:
+            found = json.load(f)
+        expect(len(found) > 60, f"it looked at {len(found)} things only: {text[-1500:]}")
+        bad = [f"{x['id']} {x['severity']}: {x['finding']}" for x in found if x["severity"] not in FINE and x["id"] != "engine_problem"]    # the tool's own OpenSSL
+        expect(not bad, "; ".join(bad))
