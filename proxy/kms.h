@@ -97,6 +97,7 @@ struct work {
 	int slot;
 	bool large;
 	bool unknown;	/* nobody who may ask was known to */
+	enum metrics_credential shown;
 	bool has_material, has_description, has_body_name;
 	/*
 	 * A request that shows a Kerberos ticket is two calls: the first asks who it is (a ticket is good for once), the
