@@ -215,7 +215,8 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 			 struct core_error *err)
 {
 	struct settings_core_iter it = { 0 };
-	struct slice name, value, secret = settings_signature_secret(settings);
+	struct slice name, value, secret = settings_signature_secret(settings),
+		     keytab = settings_keytab(settings);
 	uint32_t count = 0;
 
 	outbuf_put(body, &count, sizeof(count));
@@ -225,6 +226,10 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 	}
 	if (secret.len) {
 		put_property(body, slice_str("svsm.secret.signature"), secret);
+		count++;
+	}
+	if (keytab.len) {
+		put_property(body, slice_str("svsm.secret.keytab"), keytab);
 		count++;
 	}
 	if (!outbuf_ok(body)) {

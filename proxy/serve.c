@@ -206,9 +206,10 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
 	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
 	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
-	h->negotiate = strcmp(settings_str(k->settings, SET_AUTH_TYPE), "simple") != 0;
+	h->negotiate = settings_kerberos(k->settings);
 	h->admin_pages = settings_bool(k->settings, SET_SECURITY_AUTHORIZATION);
 	h->admin_instrumentation = settings_bool(k->settings, SET_INSTRUMENTATION_ADMIN);
+	snprintf(h->whitelist, sizeof(h->whitelist), "%s", settings_str(k->settings, SET_KRB_WHITELIST));
 	if (*path)
 		outbuf_printf(&o, "; Path=%s", path);
 	if (*domain)

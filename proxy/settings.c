@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/krb5_conf.h"
 #include "proxy/text.h"
 
 #define SECRET_MAX 4096u
@@ -49,6 +50,8 @@ struct row {
 };
 
 #define AUTH "hadoop.kms.authentication."
+#define WEB "org.apache.hadoop.security.token.delegation.web."
+#define KEYTAB_MAX 65000u /* what the core can keep in its store */
 #define DAY_MS 86400000
 
 /* clang-format off */
@@ -112,12 +115,32 @@ static const struct row table[SET_COUNT] = {
 	[SET_SSL_RELOAD_OLD] = { "ssl.server.truststore.reload.interval", T_MS, SSL_FILE, "10000", 100, DAY_MS, .help =
 		"the same, by its older name; counts if the newer one is not set" },
 
-	[SET_AUTH_TYPE] = { AUTH "type", T_ENUM, KMS_DEFAULT | CORE, "simple", .choices = "simple", .refusal =
-		"only simple authentication is supported yet; the server does not start with a weaker one than it was "
-		"told. Set this to simple only where every client is trusted", .help =
-		"how users are authenticated; kerberos is not supported yet" },
+	[SET_AUTH_TYPE] = { AUTH "type", T_ENUM, KMS_DEFAULT | CORE, "simple", .choices = "simple|kerberos|"
+		WEB "PseudoDelegationTokenAuthenticationHandler|" WEB "KerberosDelegationTokenAuthenticationHandler|"
+		WEB "MultiSchemeDelegationTokenAuthenticationHandler", .refusal =
+		"other handlers are Java classes that this server cannot load, and it does not start with a weaker "
+		"authentication than it was told", .help =
+		"how users are authenticated: `simple` believes the name they give; `kerberos`; or one of Hadoop's classes" },
 	[SET_AUTH_ANONYMOUS] = { AUTH "simple.anonymous.allowed", T_BOOL, CORE, "false", .help =
 		"accepted, but a request without a user is answered 401 all the same" },
+	[SET_KRB_PRINCIPAL] = { AUTH "kerberos.principal", T_STRING, KMS_DEFAULT | CORE, "HTTP/localhost", .help =
+		"the server's names in Kerberos, `HTTP/host` with or without `@REALM`, several separated by commas; `*` is every "
+		"`HTTP/` name of the keytab" },
+	[SET_KRB_KEYTAB] = { AUTH "kerberos.keytab", T_PATH, KMS_DEFAULT, "${user.home}/kms.keytab", .help =
+		"the server's keys; sealed into the store at the first start, after which the file may be removed" },
+	[SET_KRB_RULES] = { AUTH "kerberos.name.rules", T_STRING, KMS_DEFAULT | CORE, "DEFAULT", .help =
+		"from principals to user names: `RULE:[n:format](regex)s/from/to/g/L` and `DEFAULT`" },
+	[SET_KRB_MECHANISM] = { AUTH "kerberos.name.rules.mechanism", T_ENUM, CORE, "hadoop", .choices = "hadoop|mit",
+		.refusal = "choose one of them", .help =
+		"`hadoop`: a principal that no rule maps to a plain name is refused; `mit`: it is its own name" },
+	[SET_KRB_WHITELIST] = { AUTH "kerberos.endpoint.whitelist", T_STRING, 0, "", .help =
+		"pages that need no authentication, such as `/jmx,/prom`" },
+	[SET_SCHEMES] = { AUTH "multi-scheme-auth-handler.schemes", T_STRING, 0, "", .help =
+		"with the multi-scheme class: `negotiate`, the only scheme there is here" },
+	[SET_SCHEMES_DT] = { AUTH "multi-scheme-auth-handler.delegation.schemes", T_STRING, 0, "", .help =
+		"schemes that delegation tokens can be had with: `negotiate`" },
+	[SET_SCHEME_NEGOTIATE] = { AUTH "multi-scheme-auth-handler.schemes.negotiate.handler", T_STRING, 0, "", .help =
+		"`kerberos`" },
 	[SET_TOKEN_VALIDITY] = { AUTH "token.validity", T_SECONDS, CORE, "36000", 1, 315360000, .help =
 		"seconds until a cookie expires" },
 	[SET_TOKEN_INACTIVE] = { AUTH "token.max-inactive-interval", T_SECONDS, CORE, "-1", -1, 315360000, .help =
@@ -177,6 +200,11 @@ static const struct row table[SET_COUNT] = {
 		"a client that takes none of its answer for this time is disconnected" },
 	[SET_GROUPS_OS] = { "svsm.kms.groups.os", T_BOOL, CORE, "false", .help =
 		"believe the operating system about the groups of a user; the core cannot check what it is told" },
+	[SET_KRB_REALM] = { "svsm.kms.kerberos.realm", T_STRING, CORE, "", .help =
+		"the realm whose principals the rule `DEFAULT` maps; empty: `default_realm` of $KRB5_CONFIG or /etc/krb5.conf, "
+		"else the realm of the keytab's first key" },
+	[SET_KRB_SKEW] = { "svsm.kms.kerberos.skew.sec", T_SECONDS, CORE, "300", 1, 86400, .help =
+		"seconds that a client's clock may be wrong" },
 	[SET_AUDIT_FILE] = { "svsm.kms.audit.file", T_PATH, 0, "kms-audit.log", .help =
 		"audit log; a relative path starts in the data directory" },
 	[SET_STORE_MAP_MAX] = { "svsm.kms.store.map.max", T_SIZE, 0, "16g", 1 << 20, INT64_C(1) << 44, .help =
@@ -252,8 +280,8 @@ static const struct family {
 	const char *help;
 } families[] = {
 	{"hadoop.kms.proxyuser.", F_CORE, "who may act for whom: `.users`, `.groups`, `.hosts`"},
-	{AUTH "kerberos.", F_NOTHING, "Kerberos is not supported yet"},
-	{AUTH "multi-scheme-auth-handler.", F_NOTHING, "multi-scheme authentication is not supported yet"},
+	{AUTH "kerberos.", F_NOTHING, "there is no such setting of Kerberos"},
+	{AUTH "multi-scheme-auth-handler.", F_NOTHING, "only `negotiate` is a scheme here"},
 	{AUTH "signer.secret.provider.zookeeper.", F_NOTHING, "ZooKeeper is not used"},
 	{AUTH "zk-dt-secret-manager.", F_NOTHING,
 	 "ZooKeeper is not used: delegation tokens are this server's own"},
@@ -284,6 +312,8 @@ struct settings {
 	struct notices notices, acl_notices;
 	uint8_t secret[SECRET_MAX];
 	size_t secret_len;
+	uint8_t *keytab;
+	size_t keytab_len;
 	bool no_memory; /* while reading: a notice or value could not be kept */
 };
 
@@ -768,6 +798,173 @@ static enum rc secret(struct settings *s, struct conf_error *err)
 	return RC_OK;
 }
 
+/* ---- Kerberos ---- */
+
+bool settings_kerberos(const struct settings *s)
+{
+	const char *type = settings_str(s, SET_AUTH_TYPE);
+
+	return strcmp(type, "simple") != 0 && strcmp(type, WEB "PseudoDelegationTokenAuthenticationHandler") != 0;
+}
+
+struct slice settings_keytab(const struct settings *s)
+{
+	return slice_of(s->keytab ? s->keytab : (const uint8_t *)"", s->keytab_len);
+}
+
+/* ${user.home} in the default, as Hadoop fills it in. */
+static void keytab_path(const struct settings *s, char *out, size_t room)
+{
+	const char *path = settings_str(s, SET_KRB_KEYTAB), *home = getenv("HOME");
+	static const char var[] = "${user.home}";
+
+	if (strncmp(path, var, sizeof(var) - 1) == 0)
+		snprintf(out, room, "%s%s", home ? home : "", path + sizeof(var) - 1);
+	else
+		snprintf(out, room, "%s", path);
+}
+
+/* RC_OK without one: the core may have the keys already, and says so if it has not. */
+static enum rc read_keytab(struct settings *s, struct conf_error *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	keytab_path(s, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && errno == ENOENT)
+		return RC_OK;
+	s->keytab = malloc(KEYTAB_MAX + 1);
+	if (!s->keytab) {
+		if (fd >= 0)
+			close(fd);
+		return no_memory(err);
+	}
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		errno = S_ISREG(st.st_mode) ? 0 : EINVAL;
+		if (st.st_mode & 077)
+			note(s, &s->notices, SETTINGS_WARNING, path, 0,
+			     "others may read the server's Kerberos keys and speak for any user; chmod 600");
+		n = errno ? -1 : read(fd, s->keytab, KEYTAB_MAX + 1);
+		if (n > (ssize_t)KEYTAB_MAX) {
+			n = -1;
+			errno = EFBIG;
+		}
+	}
+	if (n < 0)
+		snprintf(err->text, sizeof(err->text), "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
+			 path, strerror(errno), table[SET_KRB_KEYTAB].name, KEYTAB_MAX);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return RC_MACHINE;
+	s->keytab_len = (size_t)n;
+	return RC_OK;
+}
+
+static enum rc find_realm(struct settings *s, struct conf_error *err)
+{
+	struct value *v = &s->value[SET_KRB_REALM];
+	char realm[256];
+
+	if (v->text[0] || !krb5_conf_default_realm(realm, sizeof(realm)))
+		return RC_OK;
+	free(v->text);
+	v->text = strdup(realm);
+	return v->text ? RC_OK : no_memory(err);
+}
+
+/* Each entry of the comma list must be one of two; *found: there was one. */
+static bool only(struct slice list, const char *one, bool *found)
+{
+	*found = false;
+	while (list.len) {
+		const uint8_t *comma = memchr(list.p, ',', list.len);
+		size_t n = comma ? (size_t)(comma - list.p) : list.len;
+		struct slice v = text_trim(slice_of(list.p, n));
+
+		if (v.len && !text_is_nocase(v, one))
+			return false;
+		*found |= v.len != 0;
+		n += comma != NULL;
+		list = slice_of(list.p + n, list.len - n);
+	}
+	return true;
+}
+
+static enum rc check_schemes(const struct settings *s, const struct conf *c, struct conf_error *err)
+{
+	static const enum setting lists[] = {SET_SCHEMES, SET_SCHEMES_DT};
+	const char *handler = settings_str(s, SET_SCHEME_NEGOTIATE);
+	const struct conf_prop *p;
+	size_t i;
+	bool found;
+
+	if (strcmp(settings_str(s, SET_AUTH_TYPE), WEB "MultiSchemeDelegationTokenAuthenticationHandler") != 0)
+		return RC_OK;
+	for (i = 0; i < ARRAY_LEN(lists); i++) {
+		p = conf_find(c, CONF_SITE, slice_str(table[lists[i]].name));
+		if (!only(slice_str(settings_str(s, lists[i])), "negotiate", &found))
+			return refuse(err, p,
+				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass passwords "
+				      "on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
+				      table[lists[i]].name);
+		if (!found && lists[i] == SET_SCHEMES) {
+			p = conf_find(c, CONF_SITE, slice_str(table[SET_AUTH_TYPE].name));
+			return refuse(err, p, "the multi-scheme authentication needs %s; set it to negotiate",
+				      table[SET_SCHEMES].name);
+		}
+	}
+	p = conf_find(c, CONF_SITE, slice_str(table[SET_SCHEME_NEGOTIATE].name));
+	if (*handler && strcmp(handler, "kerberos") != 0 &&
+	    strcmp(handler, "org.apache.hadoop.security.authentication.server.KerberosAuthenticationHandler") != 0)
+		return refuse(err, p, "%s is '%.100s'; write kerberos", table[SET_SCHEME_NEGOTIATE].name, handler);
+	return RC_OK;
+}
+
+/* Hadoop's form: a slash and a word. */
+static enum rc check_whitelist(struct settings *s, const struct conf *c, struct conf_error *err)
+{
+	static const char *const pages[] = {"/jmx", "/conf", "/stacks", "/prom"};
+	struct slice list = slice_str(settings_str(s, SET_KRB_WHITELIST));
+	const struct conf_prop *p = conf_find(c, CONF_SITE, slice_str(table[SET_KRB_WHITELIST].name));
+	size_t i;
+
+	while (list.len) {
+		const uint8_t *comma = memchr(list.p, ',', list.len);
+		size_t n = comma ? (size_t)(comma - list.p) : list.len;
+		struct slice v = text_trim(slice_of(list.p, n));
+
+		for (i = 0; i < ARRAY_LEN(pages) && !slice_is(v, pages[i]); i++)
+			;
+		if (slice_is(v, "/kms"))
+			return refuse(err, p, "%s names /kms: keys are for nobody without a name. Remove it",
+				      table[SET_KRB_WHITELIST].name);
+		if (v.len && i == ARRAY_LEN(pages))
+			note(s, &s->notices, SETTINGS_NOTICE, p->file, p->line,
+			     "%s: there is no page %.*s that asks who is there", table[SET_KRB_WHITELIST].name, TEXT_ARG(v));
+		n += comma != NULL;
+		list = slice_of(list.p + n, list.len - n);
+	}
+	return RC_OK;
+}
+
+static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_error *err)
+{
+	enum rc rc;
+
+	if (!settings_kerberos(s))
+		return RC_OK;
+	rc = check_schemes(s, c, err);
+	if (rc == RC_OK)
+		rc = check_whitelist(s, c, err);
+	if (rc == RC_OK)
+		rc = find_realm(s, err);
+	return rc == RC_OK ? read_keytab(s, err) : rc;
+}
+
 static const char *const unix_mappings[] = {
 	"org.apache.hadoop.security.JniBasedUnixGroupsMapping",
 	"org.apache.hadoop.security.JniBasedUnixGroupsMappingWithFallback",
@@ -957,6 +1154,8 @@ static enum rc read_all(struct settings *s, const struct conf *c, struct conf_er
 		rc = secret(s, err);
 	if (rc == RC_OK)
 		rc = check_credentials(s, c, err);
+	if (rc == RC_OK)
+		rc = kerberos(s, c, err);
 	if (rc != RC_OK)
 		return rc;
 	check_ssl_names(s, c);
@@ -995,6 +1194,9 @@ void settings_free(struct settings *s)
 	notices_clear(&s->notices);
 	notices_clear(&s->acl_notices);
 	mem_wipe(s->secret, sizeof(s->secret));
+	if (s->keytab)
+		mem_wipe(s->keytab, s->keytab_len);
+	free(s->keytab);
 	free(s);
 }
 

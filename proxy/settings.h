@@ -6,7 +6,7 @@
  *
  * Trusts the operator's intent, not the spelling: a name under svsm.kms. that does not exist or a value
  * that cannot be read is refused with file, line and remedy. What Hadoop knows and this server does not need
- * is accepted with a notice. What would silently weaken security if ignored (Kerberos, groups in
+ * is accepted with a notice. What would silently weaken security if ignored (groups in
  * blacklists that nobody looks up) is refused.
  */
 #ifndef PROXY_SETTINGS_H
@@ -51,6 +51,14 @@ enum setting {
 	/* Hadoop's, decided by the core */
 	SET_AUTH_TYPE,
 	SET_AUTH_ANONYMOUS,
+	SET_KRB_PRINCIPAL,
+	SET_KRB_KEYTAB,
+	SET_KRB_RULES,
+	SET_KRB_MECHANISM,
+	SET_KRB_WHITELIST,
+	SET_SCHEMES,
+	SET_SCHEMES_DT,
+	SET_SCHEME_NEGOTIATE,
 	SET_TOKEN_VALIDITY,
 	SET_TOKEN_INACTIVE,
 	SET_COOKIE_DOMAIN,
@@ -81,6 +89,8 @@ enum setting {
 	SET_TIMEOUT_BODY,
 	SET_TIMEOUT_WRITE,
 	SET_GROUPS_OS,
+	SET_KRB_REALM,
+	SET_KRB_SKEW,
 	SET_AUDIT_FILE,
 	SET_STORE_MAP_MAX,
 	SET_STORE_EPOCH_MIN,
@@ -143,6 +153,15 @@ const struct settings_notice *settings_notice_next(const struct settings *s, siz
  * of the file. Empty: the core makes a random secret. Valid until settings_free(). A secret: never log it.
  */
 struct slice settings_signature_secret(const struct settings *s);
+
+/* Whether the authentication type looks at Kerberos tickets. */
+MUST_CHECK bool settings_kerberos(const struct settings *s);
+
+/*
+ * The content of the keytab file. Empty: the type is simple, or there is no such file, since the core has taken the keys
+ * into the store. Valid until settings_free(). A secret: never log it.
+ */
+struct slice settings_keytab(const struct settings *s);
 
 /*
  * Checks the access control lists; called by settings_read() and settings_reload_acls(). Notices about ACLs
