@@ -118,6 +118,8 @@ static void make_ready(struct channel_lane *l)
 		wire_property_put(&s, slice_str(acls[i]), slice_str("*"));
 	INVARIANT(one(l, CALL_CONFIG, body, s.need, &result, &answer) == RC_OK && result == E_OK);
 	INVARIANT(one(l, CALL_STORE_CREATE, NULL, 0, &result, &answer) == RC_OK && result == E_OK);
+	memset(body, 0, 10);	/* no last entry of a file, nothing known */
+	INVARIANT(one(l, CALL_AUDIT_RESUME, body, 10, &result, &answer) == RC_OK && result == E_OK);
 }
 
 static size_t name_request(uint8_t *to, const char *user, const char *name, uint32_t count)

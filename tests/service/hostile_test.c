@@ -314,6 +314,10 @@ static void fill_pool(struct fake_store *kept)
 	core_req(&c);
 	EXPECT_INT(core_send(&c, CALL_RECOVER_BEGIN), E_STATE);
 	signed_config(&c);
+	wire_blob_req_put(core_req(&c), slice_of("", 0));
+	EXPECT_INT(core_send(&c, CALL_AUDIT_GAP), E_OK);
+	sink_u8(core_req(&c), 0);
+	EXPECT_INT(core_send(&c, CALL_AUDIT_CHECKPOINT), E_OK);
 	core_stop(&c);
 	fake_tap = NULL;
 }
