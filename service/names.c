@@ -80,7 +80,6 @@ MUST_CHECK static bool format_valid(const struct rule *r)
 	return true;
 }
 
-
 static enum rc substitution_parse(struct cursor *c, struct rule *r, const char **why)
 {
 	struct slice from;
