@@ -67,6 +67,17 @@ def show_http(results, h):
     table("Crossings into the service for each call", ["operation, connections", "crossings/call"], lines)
 
 
+def show_identity(runs):
+    lines, base = [], {"OPTIONS": runs["nobody, refused"], "decrypt": runs["decrypt by cookie"]}
+    for name, r in runs.items():
+        to = base["decrypt" if name.startswith("decrypt") else "OPTIONS"]
+        rate, cpu = median([x["per_s"] for x in r]), median([x["us"] for x in r])
+        lines.append([name, f"{rate:.0f}", f"{cpu:.1f}", f"{rate / median([x['per_s'] for x in to]):.2f}",
+                      f"{cpu / median([x['us'] for x in to]):.2f}"])
+    table("Who is asking, 64 connections", ["credential", "requests/s", "CPU us/request", "rate", "CPU"], lines)
+    print("Rate and CPU relative to a request of nobody, which is refused; of decrypt, to the one by cookie.")
+
+
 def show_core(c):
     names = [n.removesuffix("_ns") for n in c if n.endswith("_ns")]
     lines = [[n.replace("_", " "), f"{c[n + '_ns']:.0f}", f"{c[n + '_ns_least']:.0f}",
@@ -157,6 +168,8 @@ def show(results):
     h = Http(results)
     if h.raw:
         show_http(results, h)
+    if results.get("identity", {}).get("runs"):
+        show_identity(results["identity"]["runs"])
     if "auth_ns" in results.get("core", {}):
         show_core(results["core"])
     show_rest(results)
