@@ -229,21 +229,6 @@ static double gauge_connections(void *ctx)
 	return (double)server_stats(k->server).open;
 }
 
-static double gauge_handshakes(void *ctx)
-{
-	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
-}
-
-static double gauge_resumed(void *ctx)
-{
-	return (double)server_stats(((struct kms *)ctx)->server).resumed;
-}
-
-static double gauge_handshakes_failed(void *ctx)
-{
-	return (double)server_stats(((struct kms *)ctx)->server).handshakes_failed;
-}
-
 static double gauge_restarts(void *ctx)
 {
 	return (double)__atomic_load_n(&((struct kms *)ctx)->restarts, __ATOMIC_RELAXED);
@@ -315,10 +300,6 @@ static enum rc add_gauges(struct kms *k)
 		  strcmp(isolation, "vmpl0-snp") == 0 ? INFO("vmpl0-snp") : INFO("vmpl0-emulated"),
 		  false, NULL, k },
 		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
-		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
-		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
-		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
-		  gauge_handshakes_failed, k },
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },

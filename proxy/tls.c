@@ -54,6 +54,7 @@ struct tls_conn {
 	int fd;
 	bool ready;   /* the socket may hold something */
 	bool hung_up; /* and then its end */
+	bool ended;   /* which has been read */
 	bool done, failed, closed, wants_write;
 	char *client;
 };
@@ -511,6 +512,7 @@ static int sock_read(BIO *b, char *to, int len)
 	}
 	if (n < 0 && errno == EAGAIN)
 		BIO_set_retry_read(b);
+	c->ended |= n == 0;
 	return (int)n;
 }
 
@@ -530,9 +532,12 @@ static int sock_write(BIO *b, const char *from, int len)
 
 static long sock_ctrl(BIO *b, int cmd, long num, void *ptr)
 {
-	(void)b;
+	struct tls_conn *c = BIO_get_data(b);
+
 	(void)num;
 	(void)ptr;
+	if (cmd == BIO_CTRL_EOF)	/* an end without close_notify is an end all the same: HTTP knows its lengths */
+		return c->ended;
 	return cmd == BIO_CTRL_FLUSH || cmd == BIO_CTRL_DUP;
 }
 
