@@ -28,7 +28,7 @@ def run(server, op, connections, seconds):
     before, wall = cpu_seconds(server.pids()), time.monotonic()
     done = subprocess.run(
         ["wrk", "-t", str(min(connections, CPUS)), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "60s",
-         "-s", ROOT / "tests/bench/load.lua", f"http://127.0.0.1:{server.port}/", "--", method, path, body,
+         "-s", ROOT / "tests/bench/load.lua", f"{server.scheme}://127.0.0.1:{server.port}/", "--", method, path, body,
          server.cookie, str(RUN[0])], stdout=subprocess.PIPE, text=True, check=True)
     r = json.loads(done.stdout.strip().splitlines()[-1])
     if r["refused"] or r["errors"]:
