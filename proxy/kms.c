@@ -309,6 +309,7 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	case EP_ATTESTATION:
 	case EP_METRICS:
 	case EP_INDEX:
+	case EP_OPENAPI:
 	case EP_MISSING:
 	case EP_BAD_PATH:
 		page_open(k);
@@ -428,22 +429,9 @@ void worker_free(struct kms_worker *w)
 	pthread_mutex_destroy(&w->done_lock);
 }
 
-static void worker_handshake(void *worker, enum server_handshake how)
-{
-	static const enum metrics_event_id event[] = {
-		[SERVER_HANDSHAKE_FULL] = EVENT_TLS_FULL,
-		[SERVER_HANDSHAKE_RESUMED] = EVENT_TLS_RESUMED,
-		[SERVER_HANDSHAKE_FAILED] = EVENT_TLS_FAILED,
-	};
-	struct kms_worker *w = worker;
-
-	metrics_event(metrics_worker(w->k->metrics, w->number), event[how]);
-}
-
 const struct server_ops kms_ops = {
 	.start = worker_start,
 	.request = worker_request,
 	.turn = worker_turn,
 	.woken = worker_woken,
-	.handshake = worker_handshake,
 };

@@ -323,6 +323,9 @@ struct server_stats server_stats(const struct server *s)
 		t.timeouts += __atomic_load_n(&c->timeouts, __ATOMIC_RELAXED);
 		t.bytes_in += __atomic_load_n(&c->bytes_in, __ATOMIC_RELAXED);
 		t.bytes_out += __atomic_load_n(&c->bytes_out, __ATOMIC_RELAXED);
+		t.handshakes += __atomic_load_n(&c->handshakes, __ATOMIC_RELAXED);
+		t.resumed += __atomic_load_n(&c->resumed, __ATOMIC_RELAXED);
+		t.handshakes_failed += __atomic_load_n(&c->handshakes_failed, __ATOMIC_RELAXED);
 	}
 	return t;
 }

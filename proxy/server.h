@@ -22,13 +22,6 @@ struct server;
 struct server_conn;
 struct tls;
 
-/* How a TLS handshake ended. */
-enum server_handshake {
-	SERVER_HANDSHAKE_FULL,
-	SERVER_HANDSHAKE_RESUMED,
-	SERVER_HANDSHAKE_FAILED, /* refused, given up or timed out */
-};
-
 /*
  * The handler. All but request() may be NULL. All are called in the worker's own thread, with what
  * start() returned (ctx when there is no start()).
@@ -44,8 +37,6 @@ struct server_ops {
 	void (*turn)(void *w);
 	/* Somebody called server_wake() for this worker: reply to what was completed elsewhere. */
 	void (*woken)(void *w);
-	/* For those who count. */
-	void (*handshake)(void *w, enum server_handshake how);
 	/* The connection is gone; last chance to free what its user pointer holds. */
 	void (*closed)(void *w, struct server_conn *c);
 	/* The last call. Requests not replied to by now have lost their connection: drop them. */
@@ -121,6 +112,9 @@ struct server_stats {
 	uint64_t timeouts; /* idle ones not counted */
 	uint64_t bytes_in;	/* of HTTP: without what TLS adds */
 	uint64_t bytes_out;
+	uint64_t handshakes;	/* TLS, completed; those resumed included */
+	uint64_t resumed;
+	uint64_t handshakes_failed; /* TLS, refused, given up or timed out */
 };
 
 /* From any thread; the figures are of slightly different moments. */

@@ -110,6 +110,7 @@ struct server_conn {
 
 struct counters {
 	uint64_t accepted, refused, requests, errors, timeouts, bytes_in, bytes_out;
+	uint64_t handshakes, resumed, handshakes_failed;
 };
 
 /* One writer each; readers take what they see. */
