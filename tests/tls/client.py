@@ -49,7 +49,7 @@ def verbs():
         good("key", "list", env={"SVSM_KMS_URL": f"https://localhost:{s.port}/kms", "SSL_CERT_FILE": authority().cert})
 
 
-@test("a certificate of an unknown authority, for another name, or past its time is refused before anything is sent")
+@test("a certificate of an unknown authority, for another name, or past its time is refused before anything is sent", "T-87")
 def not_believed():
     stranger = Authority("stranger")
     for pair, ca, host, words in (
