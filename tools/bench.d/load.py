@@ -33,7 +33,7 @@ def shoot(server, op, what, connections, seconds, cookie, token="", refused=Fals
     before, wall = cpu_seconds(server.pids()), time.monotonic()
     done = subprocess.run(
         ["wrk", "-t", str(min(connections, CPUS)), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "60s",
-         "-s", ROOT / "tests/bench/load.lua", f"http://127.0.0.1:{server.port}/", "--", method, path, body,
+         "-s", ROOT / "tests/bench/load.lua", f"{server.scheme}://127.0.0.1:{server.port}/", "--", method, path, body,
          cookie, str(RUN[0]), token], stdout=subprocess.PIPE, text=True, check=True)
     r = json.loads(done.stdout.strip().splitlines()[-1])
     if r["refused"] != (r["requests"] if refused else 0) or r["errors"]:
