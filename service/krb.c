@@ -298,10 +298,9 @@ const char *krb_result_text(enum krb_result r)
 	static const char *const text[KRB_RESULT_COUNT] = {
 		[KRB_OK] = "accepted",
 		[KRB_CONTINUE] = "another token is needed: Kerberos was chosen, send its token",
-		[KRB_DEFECTIVE] = "GSSException: Defective token detected (Mechanism level: not a Kerberos or SPNEGO "
-				  "token)",
-		[KRB_MECHANISM] = "GSSException: Unsupported mechanism requested (Mechanism level: only Kerberos is accepted, not "
-				  "NTLM; the client needs a ticket: kinit, and a host name that is in the realm)",
+		[KRB_DEFECTIVE] = "GSSException: Defective token detected (Mechanism level: not Kerberos or SPNEGO)",
+		[KRB_MECHANISM] = "GSSException: Unsupported mechanism requested (Mechanism level: not NTLM, only "
+				  "Kerberos): the client needs a ticket: kinit, and a host name of the realm",
 		[KRB_ETYPE] = FAILED "Encryption type not permitted (14)): RC4 and DES are refused; allow AES for client and "
 			      "service in the KDC",
 		[KRB_NO_KEY] = FAILED "Specified version of key is not available (44)): the keytab has no key of the ticket's "

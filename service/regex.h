@@ -2,7 +2,8 @@
 /*
  * Java's regular expressions, the part that has no need of backtracking: literals, `.`, classes, \d \w \s \D \W \S,
  * escaped punctuation, ^ $, groups ( ) and (?: ), |, * + ? {m,n} and their lazy forms, (?i) in front. Everything else
- * (back references, look-around, possessive quantifiers, named groups, nested classes) is refused when compiled.
+ * (back references, look-around, possessive quantifiers, named groups, nested classes, a repetition of something that
+ * may be empty) is refused when compiled.
  *
  * Prefers what Java prefers (leftmost, then first alternative) in time linear in text and program: a Pike machine. Works on
  * bytes: `.` and negated classes match one byte of a longer UTF-8 character; classes hold ASCII only.
