@@ -113,7 +113,8 @@ static void begin(struct work *k, const struct wire_ans *ans)
 	outbuf_reset(&k->w->headers);
 	if (!ans)
 		return;
-	put_cookie(k, ans->cookie.len ? ans->cookie : outbuf_slice(&k->proven_cookie), false);
+	if (k->route.ep != EP_DELEGATION) /* which give no cookie */
+		put_cookie(k, ans->cookie.len ? ans->cookie : outbuf_slice(&k->proven_cookie), false);
 	if (k->gss.len)
 		put_negotiate(k, outbuf_slice(&k->gss));
 }
@@ -360,6 +361,8 @@ static const struct java_error java_errors[E_COUNT_] = {
 			"The key service has no memory left; raise the limit of locked memory (ulimit -l), or free some" },
 	[E_NOT_READY] = { 503, IO,
 			"The key service is starting; try again" },
+	[E_KEYTAB] = { 503, IO,
+			"The key service has no Kerberos keys" },
 	[E_NO_CONFIG] = { 503, IO,
 			"The key service is starting; try again" },
 	[E_TOO_BIG] = { 413, ILLEGAL,
@@ -376,6 +379,8 @@ static void full_text(const struct wire_ans *ans, char *t, size_t n)
 		[LIMIT_VERSIONS] = "the number of versions of one key",
 		[LIMIT_PENDING] = "the number of changes under way; try again",
 		[LIMIT_MEMLOCK] = "the memory that may be locked (ulimit -l)",
+		[LIMIT_TOKENS] =
+			"the number of delegation tokens of one user (svsm.kms.delegation-token.max-per-user)",
 	};
 	uint64_t i = ans->head.num[0];
 
@@ -400,12 +405,15 @@ static void denied_text(enum wire_err e, const struct wire_ans *ans, char *t, si
 /* Addresses as Java shows them, with a slash in front. */
 static void do_as_text(struct work *k, const struct wire_ans *ans, char *t, size_t n)
 {
+	/* Operations on tokens name the short one, as the reference does. */
+	struct slice who = k->route.ep == EP_DELEGATION ? ans->user : ans->principal;
+
 	if (ans->head.num[0] == DO_AS_HOST)
-		snprintf(t, n, "Unauthorized connection for super-user: %.*s from IP /%s", (int)ans->principal.len,
-			 (const char *)ans->principal.p, server_conn_peer(k->c));
+		snprintf(t, n, "Unauthorized connection for super-user: %.*s from IP /%s", (int)who.len,
+			 (const char *)who.p, server_conn_peer(k->c));
 	else
-		snprintf(t, n, "User: %.*s is not allowed to impersonate %.*s", (int)ans->principal.len,
-			 (const char *)ans->principal.p, ARG);
+		snprintf(t, n, "User: %.*s is not allowed to impersonate %.*s", (int)who.len,
+			 (const char *)who.p, ARG);
 }
 
 static const char *error_text(struct work *k, enum wire_err e, const struct wire_ans *ans, char *t, size_t n)
@@ -422,7 +430,7 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 		do_as_text(k, ans, t, n);
 		break;
 	case E_TOKEN:
-		snprintf(t, n, "%.*s", ARG);
+		snprintf(t, n, "%.*s", (int)ans->arg.len, (const char *)ans->arg.p);
 		break;
 	case E_NAME_EMPTY:
 		snprintf(t, n, "Parameter '%s' cannot be empty",
@@ -495,7 +503,7 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 static void answer_error(struct work *k, enum wire_err e, const struct wire_ans *ans)
 {
 	struct java_error j = e < E_COUNT_ ? java_errors[e] : (struct java_error){ 0, NULL, NULL };
-	char text[WIRE_NAME_MAX * 2 + 512];
+	char text[WIRE_TOKEN_MAX + 512];
 
 	if (!j.status)
 		j = (struct java_error){ 500, IO, NULL };
@@ -768,13 +776,115 @@ static void answer_ok(struct work *k, const struct wire_ans *ans)
 	send(k, created ? 201 : 200, NULL, "application/json");
 }
 
+/* ---- delegation tokens ---- */
+
+/* The service that the client wants in its token: the last part of it, which nothing vouches for. */
+static struct slice with_service(struct work *k, struct slice token, uint8_t *out, size_t room)
+{
+	uint8_t service[WIRE_NAME_MAX + 1];
+	struct sink s = sink_of(out, room);
+	struct slice v;
+
+	if (token.len == 0 || token.p[token.len - 1] != 0 ||
+	    !query_get(k->r->query, "service", false, service, sizeof(service), &v) || v.len == 0)
+		return token;
+	sink_put(&s, token.p, token.len - 1);
+	if (v.len > 255) { /* Hadoop's variable-length integer */
+		sink_u8(&s, 0x8e);
+		sink_u8(&s, (uint8_t)(v.len >> 8));
+	} else if (v.len > 127) {
+		sink_u8(&s, 0x8f);
+	}
+	sink_u8(&s, (uint8_t)v.len);
+	sink_put(&s, v.p, v.len);
+	return sink_ok(&s) ? slice_of(out, s.need) : token;
+}
+
+static void delegation_ok(struct work *k, const struct wire_ans *ans)
+{
+	uint8_t token[WIRE_TOKEN_MAX + WIRE_NAME_MAX + 8];
+	struct outbuf *o = &k->w->body;
+	struct cursor body = ans->body, date;
+	struct wire_staged st;
+	uint64_t until;
+
+	begin(k, ans);
+	if (!wire_staged_next(&body, &st)) {
+		answer_refusal(k, NULL, 500, IO, "The key service's answer could not be read");
+		return;
+	}
+	date = cur_of(st.kv.material.p, st.kv.material.len);
+	if (k->call == CALL_DT_GET) {
+		outbuf_str(o, "{\"Token\":{\"urlString\":");
+		put_b64(o, with_service(k, st.kv.material, token, sizeof(token)));
+		outbuf_str(o, "}}\n");
+	} else if (k->call == CALL_DT_RENEW && cur_le64(&date, &until)) {
+		outbuf_printf(o, "{\"long\":%llu}\n", (unsigned long long)until);
+	} else {
+		send(k, 200, NULL, "text/plain;charset=utf-8");
+		return;
+	}
+	send(k, 200, NULL, "application/json");
+}
+
+/* Refusals are the authentication filter's: said in the reason, and not in the audit log. */
+static void answer_delegation(struct work *k, enum wire_err err, const struct wire_ans *ans)
+{
+	char text[WIRE_TOKEN_MAX];
+	bool cancel = k->route.delegation == DELEGATION_CANCEL;
+
+	if (k->refusal.status && (err == E_OK || cancel)) {
+		begin(k, ans);
+		send_html(k, k->refusal.status, k->refusal.message);
+	} else if (err == E_OK) {
+		delegation_ok(k, ans);
+	} else if (err == E_UNAUTHENTICATED) {
+		bool negotiate = ans->head.num[0] == SCHEME_NEGOTIATE;
+
+		begin(k, NULL);
+		if (negotiate)
+			put_negotiate(k, ans->head.note == NOTE_CONTINUE ? ans->arg : slice_of("", 0));
+		else
+			outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
+		send(k, negotiate ? 401 : 403, NULL, "text/plain;charset=utf-8");
+	} else if ((err == E_TOKEN || err == E_TOKEN_DENIED) && cancel) {
+		begin(k, ans);
+		send_html(k, 404, "Invalid delegation token, cannot cancel");
+	} else if (err == E_TOKEN_DENIED) {
+		begin(k, ans);
+		put_cookie(k, slice_of("", 0), true);
+		snprintf(text, sizeof(text), "%.*s", (int)ans->arg.len, (const char *)ans->arg.p);
+		send_html(k, 403, text);
+	} else {
+		answer_error(k, err, ans);
+	}
+}
+
+bool answer_delegation_method(struct work *k)
+{
+	const char *want = delegation_method(k->route.delegation);
+	char text[256];
+
+	k->op = KMS_OP_DELEGATION_TOKEN;
+	if (slice_is(method_of(k), want))
+		return false;
+	snprintf(text, sizeof(text), "Wrong HTTP method [%.*s] for operation [%s], it should be [%s]",
+		 (int)(method_of(k).len < 32 ? method_of(k).len : 32), (const char *)method_of(k).p,
+		 delegation_name(k->route.delegation), want);
+	begin(k, NULL);
+	send_html(k, 400, text);
+	return true;
+}
+
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
 	k->unknown = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN || err == E_DO_AS_DENIED;
-	if (err == E_UNAUTHENTICATED)
-		answer_unauthenticated(k, ans);
-	else if (err == E_NEGOTIATE)
+	if (err == E_NEGOTIATE)
 		answer_negotiate(k, ans);
+	else if (k->route.ep == EP_DELEGATION)
+		answer_delegation(k, (enum wire_err)err, ans);
+	else if (err == E_UNAUTHENTICATED)
+		answer_unauthenticated(k, ans);
 	else if (err == E_ADMIN_DENIED)
 		answer_html(k, ans, 403, "Unauthenticated users are not authorized to access this page.");
 	else if (err != E_OK)

@@ -203,6 +203,79 @@ enum rc commit_head(struct kms *s, struct core_error *err)
 	return RC_MACHINE;
 }
 
+static void free_works(struct work *list)
+{
+	struct work *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		free(list);
+	}
+}
+
+/* The changes in an answer, as a group. False: no memory, or not what an answer is. */
+static bool take_staged(struct cursor body, struct work **list)
+{
+	struct work **end = list;
+
+	*list = NULL;
+	while (body.left) {
+		struct work *k = calloc(1, sizeof(*k));
+
+		if (!k || !wire_staged_next(&body, &k->staged)) {
+			free(k);
+			free_works(*list);
+			return false;
+		}
+		*end = k;
+		end = &k->next;
+	}
+	return true;
+}
+
+/* What the core has staged of its own accord becomes durable. text: of the store's error. */
+static uint32_t keep_staged(struct kms *s, struct cursor body, char *text, size_t room)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	uint32_t e = E_NO_MEMORY, outcome = WORK_DIED;
+	struct work *list;
+	struct wire_ans ans;
+	int slot;
+
+	if (!take_staged(body, &list) || !list)
+		return body.left ? e : E_OK;
+	if (call_tickets(s, CALL_HEAD, 0, list, &slot, &e, &ans) == RC_OK) {
+		outcome = e == E_OK ? store_group(s, list, &ans, text, room) : e;
+		if (e != E_OK)
+			call_or_kill(s, CALL_ABORT, 0, list);
+		channel_slot_release(control, slot);
+	}
+	free_works(list);
+	return outcome;
+}
+
+enum rc commit_call(struct kms *s, enum wire_call call, struct slice request, const char *what, struct core_error *err)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	char text[1024] = "";
+	struct wire_ans ans;
+	uint32_t outcome;
+	int slot;
+
+	if (core_call(control, call, request, &slot, &outcome, &ans) != RC_OK)
+		return RC_OK;	/* it died; its next start comes here again */
+	if (outcome == E_OK)
+		outcome = keep_staged(s, ans.body, text, sizeof(text));
+	else
+		core_error_text(channel_lane_isolation(control), outcome, &ans, text, sizeof(text));
+	channel_slot_release(control, slot);
+	if (outcome == E_OK || outcome == WORK_DIED)
+		return RC_OK;
+	snprintf(err->text, sizeof(err->text), "%s: %.900s", what, text[0] ? text : "refused");
+	err->exit_code = 74;
+	return RC_MACHINE;
+}
+
 static uint64_t mono_ns(void)
 {
 	struct timespec t;
@@ -220,28 +293,93 @@ static void group_done(struct commit_queue *q, unsigned count, uint64_t took_ns)
 	pthread_mutex_unlock(&q->lock);
 }
 
+/* Makes a list of staged changes durable. Caller holds the control lock. Returns what the clients are told.
+ */
+static uint32_t commit_list(struct kms *s, struct work *list, char *text, size_t room)
+{
+	uint32_t err, outcome = WORK_DIED;
+	struct wire_ans ans;
+	int slot;
+
+	if (call_tickets(s, CALL_HEAD, 0, list, &slot, &err, &ans) != RC_OK)
+		return outcome;
+	outcome = err;
+	if (err == E_OK)
+		outcome = store_group(s, list, &ans, text, room);
+	else
+		call_or_kill(s, CALL_ABORT, 0, list);
+	channel_slot_release(channel_lane(s->channel, CHANNEL_CONTROL), slot);
+	return outcome;
+}
+
 static void run_group(struct kms *s, struct work *list, unsigned count)
 {
-	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
 	char text[1024] = "";
-	struct wire_ans ans;
-	uint32_t err, outcome = WORK_DIED;
+	uint32_t outcome = WORK_DIED;
 	uint64_t began = mono_ns();
-	int slot;
 
 	pthread_mutex_lock(&s->control);
 	list = drop_stale(s, list);
-	if (list && call_tickets(s, CALL_HEAD, 0, list, &slot, &err, &ans) == RC_OK) {
-		outcome = err;
-		if (err == E_OK)
-			outcome = store_group(s, list, &ans, text, sizeof(text));
-		else
-			call_or_kill(s, CALL_ABORT, 0, list);
-		channel_slot_release(control, slot);
-	}
+	if (list)
+		outcome = commit_list(s, list, text, sizeof(text));
 	pthread_mutex_unlock(&s->control);
 	group_done(&s->commits, count, mono_ns() - began);
 	finish_group(s, list, outcome, text[0] ? text : NULL);
+}
+
+/* ---- delegation tokens whose time is over ---- */
+
+/* The removals that the service staged, as a list in `work`. False: its answer is not what it should be. */
+static bool expired_list(struct cursor body, struct work *work, uint32_t room, uint32_t *count,
+			 uint64_t *next)
+{
+	uint32_t i;
+
+	if (!cur_le64(&body, next) || !cur_le32(&body, count) || *count > room)
+		return false;
+	for (i = 0; i < *count; i++) {
+		if (!wire_staged_next(&body, &work[i].staged) || !work[i].staged.remove)
+			return false;
+		work[i].next = i + 1 < *count ? &work[i + 1] : NULL;
+	}
+	return cur_end(&body);
+}
+
+/* Some of them, from *from on. False: that is all for now. Caller holds the control lock. */
+static bool remove_some(struct kms *s, uint64_t *from)
+{
+	enum { MOST = 64 };
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	struct work *work = calloc(MOST, sizeof(*work));
+	uint32_t err, count = 0;
+	char text[1024] = "";
+	struct wire_ans ans;
+	bool good = false;
+	int slot;
+
+	if (work &&
+	    core_call(control, CALL_DT_EXPIRE, slice_of(from, sizeof(*from)), &slot, &err, &ans) == RC_OK) {
+		good = err == E_OK && expired_list(ans.body, work, MOST, &count, from);
+		channel_slot_release(control, slot);
+	}
+	if (good && count)
+		good = commit_list(s, work, text, sizeof(text)) == E_OK;
+	if (text[0])
+		fprintf(stderr, "svsm-kms: expired delegation tokens stay in the store for now: %s\n", text);
+	free(work);
+	return good && *from != 0;
+}
+
+static void remove_expired(struct kms *s)
+{
+	uint64_t from = 0;
+	bool more = true;
+
+	while (more) { /* in small pieces: others want to commit */
+		pthread_mutex_lock(&s->control);
+		more = remove_some(s, &from);
+		pthread_mutex_unlock(&s->control);
+	}
 }
 
 /*
@@ -259,16 +397,20 @@ static void wait_for_others(struct commit_queue *q)
 			break;
 }
 
-/* The next group: all there is, up to a limit. NULL: stop. *count: how many. */
-static struct work *take_group(struct commit_queue *q, unsigned *count)
+/* The next group: all there is, up to a limit. NULL: stop, or nothing to do until then. *count: how many. */
+static struct work *take_group(struct commit_queue *q, uint64_t until, unsigned *count, bool *stop)
 {
+	struct timespec t = { .tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000) };
 	struct work *list, *k;
 	unsigned n = 1;
 
 	pthread_mutex_lock(&q->lock);
 	while (!q->first && !q->stop)
-		pthread_cond_wait(&q->more, &q->lock);
-	wait_for_others(q);
+		if (pthread_cond_timedwait(&q->more, &q->lock, &t) != 0)
+			break;
+	*stop = q->stop;
+	if (q->first)
+		wait_for_others(q);
 	list = q->first;
 	for (k = list; k && k->next && n < GROUP_MAX; k = k->next)
 		n++;
@@ -286,13 +428,26 @@ static struct work *take_group(struct commit_queue *q, unsigned *count)
 
 static void *commit_thread(void *arg)
 {
+	const uint64_t second = 1000000000, look = 60 * second; /* the interval may be another by then */
 	struct kms *s = arg;
 	struct work *list;
+	uint64_t scanned = mono_ns(), now = scanned, due;
+	bool stop = false;
 	unsigned count;
 
-	while ((list = take_group(&s->commits, &count)))
-		run_group(s, list, count);
-	return NULL;
+	for (;;) {
+		due = scanned + kms_hot(s)->dt_scan_s * second;
+		list = take_group(&s->commits, due < now + look ? due : now + look, &count, &stop);
+		if (list)
+			run_group(s, list, count);
+		else if (stop)
+			return NULL;
+		now = mono_ns();
+		if (now >= due) {
+			remove_expired(s);
+			scanned = now = mono_ns();
+		}
+	}
 }
 
 enum rc commit_start(struct kms *s)

@@ -94,6 +94,9 @@ void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a,
 	case E_CONFIG:
 		snprintf(out, room, "the key service refuses the configuration: %.*s", ARG(a));
 		break;
+	case E_KEYTAB:
+		snprintf(out, room, "the keytab that the store keeps cannot be used: %.*s", ARG(a));
+		break;
 	case E_SLOT_KEY:
 		snprintf(out, room, "%s", slot_key_text(isolation));
 		break;

@@ -183,7 +183,7 @@ static struct wire_cred cred_of(struct work *k)
 		c.has_cookie = true;
 		c.cookie = outbuf_slice(&k->proven_cookie);
 	}
-	c.has_token = find_token(k, &c.token);
+	c.has_token = k->route.ep != EP_DELEGATION && find_token(k, &c.token); /* a token fetches no token */
 	if (asks) {
 		c.has_negotiate = !c.has_token && find_ticket(k, &c.negotiate);
 		return c;
@@ -772,11 +772,55 @@ static const struct {
 	[EP_VERSION] = { CALL_VERSION_GET, KMS_OP_GET_KEY_VERSION },
 };
 
+/* The token of the query, decoded; what cannot be decoded is an empty one, which is none. */
+static struct slice query_token(struct work *k)
+{
+	uint8_t text[WIRE_TOKEN_MAX * 2];
+	struct slice v = slice_of("", 0);
+	size_t len = 0;
+
+	if (!query_get(k->r->query, "token", false, text, sizeof(text), &v))
+		refuse(k, 400, ILLEGAL, "Operation [%s] requires the parameter [token]",
+		       delegation_name(k->route.delegation));
+	if (!v.p || !base64_decode(v, k->w->token, sizeof(k->w->token), &len))
+		len = 0;
+	return slice_of(k->w->token, len);
+}
+
+static void encode_delegation(struct work *k, struct sink *s)
+{
+	static const enum wire_call calls[] = { CALL_DT_GET, CALL_DT_RENEW, CALL_DT_CANCEL };
+	struct wire_dt_req m = { .cred = cred_of(k), .renewer = slice_of("", 0), .token = slice_of("", 0) };
+	uint8_t renewer[WIRE_PRINCIPAL_MAX + 1], service[WIRE_NAME_MAX + 1];
+	struct slice v;
+
+	k->op = KMS_OP_DELEGATION_TOKEN;
+	k->call = calls[k->route.delegation];
+	if (k->call != CALL_DT_GET) {
+		m.token = query_token(k);
+	} else {
+		m.has_renewer =
+			query_get(k->r->query, "renewer", false, renewer, sizeof(renewer), &m.renewer);
+		if (m.has_renewer && (!m.renewer.p || m.renewer.len > WIRE_PRINCIPAL_MAX))
+			refuse(k, 400, ILLEGAL, "The parameter [renewer] is malformed or too long");
+		if (query_get(k->r->query, "service", false, service, sizeof(service), &v) && !v.p)
+			refuse(k, 400, ILLEGAL, "The parameter [service] is malformed or too long");
+	}
+	if (!k->refusal.status) {
+		wire_dt_req_put(s, &m);
+		return;
+	}
+	k->call = CALL_AUTH;
+	if (k->route.delegation == DELEGATION_CANCEL) /* it needs nobody */
+		m.cred.has_cookie = m.cred.has_user = m.cred.has_do_as = false;
+	wire_name_req_put(s, &(struct wire_name_req){ .cred = m.cred, .name = slice_of("", 0) });
+}
+
 static void encode_other(struct work *k, struct sink *s)
 {
-	k->op = k->route.ep == EP_OPTIONS ? KMS_OP_HANDSHAKE :
-		k->route.ep == EP_DELEGATION ? KMS_OP_DELEGATION_TOKEN :
-		k->route.ep >= EP_FIRST_PAGE ? KMS_OP_STATUS : KMS_OP_OTHER;
+	k->op = k->route.ep == EP_OPTIONS      ? KMS_OP_HANDSHAKE
+		: k->route.ep >= EP_FIRST_PAGE ? KMS_OP_STATUS
+					       : KMS_OP_OTHER;
 	switch (k->route.ep) {
 	case EP_NOT_FOUND: {
 		struct slice host = k->r->host, t = k->r->target;
@@ -793,10 +837,6 @@ static void encode_other(struct work *k, struct sink *s)
 	case EP_BAD_METHOD:
 		refuse(k, 405, "javax.ws.rs.WebApplicationException", "Method not allowed; allowed are %s",
 		       k->route.allow);
-		break;
-	case EP_DELEGATION:
-		refuse(k, 501, "java.lang.UnsupportedOperationException",
-		       "Delegation tokens are not offered by this server yet");
 		break;
 	default:
 		break;
@@ -843,6 +883,9 @@ void encode_request(struct work *k, struct sink *s)
 		return;
 	case EP_METADATAS:
 		encode_metadatas(k, s);
+		return;
+	case EP_DELEGATION:
+		encode_delegation(k, s);
 		return;
 	default:
 		break;

@@ -129,7 +129,8 @@ static bool wait_for_commit(struct work *k, uint32_t turns)
 
 static bool is_change(enum wire_call c)
 {
-	return c == CALL_CREATE || c == CALL_IMPORT || c == CALL_ROLL || c == CALL_DELETE;
+	return c == CALL_CREATE || c == CALL_IMPORT || c == CALL_ROLL || c == CALL_DELETE ||
+	       c == CALL_DT_GET || c == CALL_DT_RENEW || c == CALL_DT_CANCEL;
 }
 
 /*
@@ -162,7 +163,9 @@ static bool asks_first(const struct work *k)
 {
 	const struct hot_settings *h = kms_hot(k->w->k);
 
-	if (encode_has_token(k->r))
+	if (k->route.ep == EP_DELEGATION && k->route.delegation == DELEGATION_CANCEL)
+		return false; /* only a cookie says who cancels */
+	if (k->route.ep != EP_DELEGATION && encode_has_token(k->r))
 		return h->groups_os;
 	return h->negotiate && encode_has_ticket(k->r);
 }
@@ -315,6 +318,8 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	}
 	/* The name stands in the worker's memory, which the next request uses again. A longer one keeps its
 	 * length only, and is refused for it. */
+	if (k->route.ep == EP_DELEGATION && answer_delegation_method(k))
+		return;
 	k->proof = asks_first(k) ? PROOF_ASKED : PROOF_NONE;
 	if (page_for_everybody(k)) {
 		page_answer(k, NULL);

@@ -41,32 +41,36 @@ enum endpoint {
 	EP_BATCH,
 	EP_DELETE,
 	EP_VERSION,
-	EP_DECRYPT,	/* and re-encrypt, by eek_op */
+	EP_DECRYPT, /* and re-encrypt, by eek_op */
 	EP_REENCRYPT,
-	EP_NOT_FOUND,	/* under /kms, but nothing there */
+	EP_NOT_FOUND, /* under /kms, but nothing there */
 	EP_BAD_METHOD,
-	EP_DELEGATION,	/* delegation-token operations: not offered yet */
+	EP_DELEGATION, /* on any path, by the parameter op */
 	/* pages that ask who is there first */
 	EP_FIRST_PAGE,
 	EP_JMX = EP_FIRST_PAGE,
 	EP_CONF,
 	EP_STACKS,
 	EP_PROM,
-	EP_PAGE_METHOD,	/* a page, but not with this method */
-	EP_BAD_NAME,	/* characters that must be percent-encoded */
-	EP_OUTSIDE,	/* not under /kms: a plain 404 */
+	EP_PAGE_METHOD, /* a page, but not with this method */
+	EP_BAD_NAME,    /* characters that must be percent-encoded */
+	EP_OUTSIDE,     /* not under /kms: a plain 404 */
 	/* pages for everybody */
 	EP_HEALTH,
 	EP_ATTESTATION,
 	EP_METRICS,
 	EP_INDEX,
-	EP_MISSING,	/* below /static, which is open */
-	EP_BAD_PATH,	/* a percent code that is none */
+	EP_MISSING,  /* below /static, which is open */
+	EP_BAD_PATH, /* a percent code that is none */
 	EP_COUNT
 };
 
+/* Operations on delegation tokens. */
+enum delegation { DELEGATION_GET, DELEGATION_RENEW, DELEGATION_CANCEL };
+
 struct route {
 	enum endpoint ep;
+	enum delegation delegation; /* of EP_DELEGATION */
 	struct slice name;	/* decoded key name or version name; points into worker memory */
 	const char *allow;	/* for EP_BAD_METHOD */
 };
@@ -165,7 +169,7 @@ struct hot_settings {
 	bool groups_os, cookie_persistent;
 	bool negotiate;		/* tickets are looked at */
 	bool admin_pages, admin_instrumentation;	/* pages for administrators only: some, the others too */
-	uint32_t eek_max;
+	uint32_t eek_max, dt_scan_s;
 	char cookie_suffix[1024];	/* "; Path=..; Domain=.." */
 	char whitelist[1024];		/* pages for everybody, "/jmx,/conf" */
 };
@@ -220,6 +224,10 @@ MUST_CHECK bool query_next(struct slice query, size_t *at, const char *name, boo
 /* Percent-decodes; plus: '+' is a space. False: malformed, or no room. */
 MUST_CHECK bool percent_decode(struct slice in, bool plus, uint8_t *out, size_t room, size_t *len);
 
+/* The name of an operation on delegation tokens, "GETDELEGATIONTOKEN", and its method. */
+const char *delegation_name(enum delegation d);
+const char *delegation_method(enum delegation d);
+
 /* encode.c: writes the call's body. Sets work->call, op, and work->refusal where the request is wrong. */
 void encode_request(struct work *k, struct sink *s);
 /* Does the request show a ticket, or a delegation token? */
@@ -230,6 +238,9 @@ void encode_keep_name(struct work *k, struct slice name);
 
 /* answer.c: replies to the client, writes the audit lines. */
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans);
+/* An operation on tokens that is asked for with a wrong method: true, and answered; it does not matter who
+ * asks. */
+MUST_CHECK bool answer_delegation_method(struct work *k);
 void answer_died(struct work *k);
 void answer_store(struct work *k, const char *text);
 /* A JSON error; events of ans are written first. */
@@ -278,6 +289,11 @@ void work_give_back(struct work *k, uint32_t outcome, const char *text);
 
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);
+/*
+ * Makes a call whose answer stages changes, any number of them, and makes those durable. what: for the message of an
+ * error. Caller holds the control lock.
+ */
+enum rc commit_call(struct kms *k, enum wire_call call, struct slice request, const char *what, struct core_error *err);
 
 /* owner.c */
 #define OWNER_BUNDLE "kms-owner.bundle"	/* in the configuration directory */

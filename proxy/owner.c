@@ -62,9 +62,20 @@ enum rc owner_keep(struct kms *k, struct core_error *err)
 		err->exit_code = 78;
 		return RC_DENIED;
 	}
-	if (!st.owner_unsealed)
+	if (st.store == STORE_READY && st.keytab == KEYTAB_MISSING) {
+		snprintf(err->text, sizeof(err->text),
+			 "the authentication type needs Kerberos keys, and neither is there a keytab "
+			 "(hadoop.kms.authentication.kerberos.keytab) nor has the store one%s. Put the keytab there for one start",
+			 memcmp(st.owner, none, sizeof(none)) != 0 ? " of this owner's; `svsm-kms owner sign --keytab` sends one" : "");
+		err->exit_code = 78;
+		return RC_DENIED;
+	}
+	if (st.store == STORE_READY && st.keytab == KEYTAB_GIVEN &&
+	    commit_call(k, CALL_KEYTAB, slice_of("", 0), "the Kerberos keys cannot be kept in the store", err) != RC_OK)
+		return RC_MACHINE;
+	if (st.keytab != KEYTAB_GIVEN && !st.owner_unsealed)
 		return RC_OK;
-	if (commit_head(k, err) != RC_OK)
+	if (st.owner_unsealed && commit_head(k, err) != RC_OK)
 		return RC_MACHINE;
 	(void)!core_status_locked(k, &st);	/* for those who are told the last one known */
 	return RC_OK;

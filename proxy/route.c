@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proxy/kms.h"
+#include "proxy/text.h"
 
 static int hex(uint8_t c)
 {
@@ -247,15 +248,41 @@ static bool route_page(struct route *out, enum http_method m, struct slice p)
 	return false;
 }
 
-/* The operations of the authentication filter, on any path. */
-static bool is_delegation(const struct http_request *r)
+static const struct {
+	const char *name, *method;
+} delegations[] = {
+	[DELEGATION_GET] = { "GETDELEGATIONTOKEN", "GET" },
+	[DELEGATION_RENEW] = { "RENEWDELEGATIONTOKEN", "PUT" },
+	[DELEGATION_CANCEL] = { "CANCELDELEGATIONTOKEN", "PUT" },
+};
+
+const char *delegation_name(enum delegation d)
+{
+	return delegations[d].name;
+}
+
+const char *delegation_method(enum delegation d)
+{
+	return delegations[d].method;
+}
+
+/* The operations of the authentication filter: on any path that it guards, whatever is there. */
+static bool is_delegation(const struct http_request *r, struct route *out)
 {
 	uint8_t buf[64];
 	struct slice op;
+	size_t i;
 
-	return (r->method == HTTP_GET || r->method == HTTP_PUT) && r->query.len &&
-	       query_get(r->query, "op", false, buf, sizeof(buf), &op) && op.len > 15 &&
-	       http_name_is(slice_of(op.p + op.len - 15, 15), "delegationtoken");
+	if (r->method == HTTP_OPTIONS || !r->query.len ||
+	    !query_get(r->query, "op", false, buf, sizeof(buf), &op))
+		return false;
+	for (i = 0; op.p && i < ARRAY_LEN(delegations); i++)
+		if (text_is_nocase(op, delegations[i].name)) {
+			out->ep = EP_DELEGATION;
+			out->delegation = (enum delegation)i;
+			return true;
+		}
+	return false;
 }
 
 /* Characters that the reference's container does not take in a path, and "%u". */
@@ -308,17 +335,13 @@ static bool under_kms(struct slice p)
 	return n == 5 && memcmp(p.p, "/kms/", 5) == 0;
 }
 
-void route_find(struct kms_worker *w, const struct http_request *r, struct route *out)
+static void find(struct kms_worker *w, const struct http_request *r, struct route *out)
 {
 	struct slice p = drop_matrix(w, r->path);
 	bool named = false;
 
 	*out = (struct route){ .ep = EP_OUTSIDE, .name = slice_of("", 0) };
 	if (strip_prefix(&p, "/kms/v1") && (p.len == 0 || p.p[0] == '/')) {
-		if (is_delegation(r)) {
-			out->ep = EP_DELEGATION;
-			return;
-		}
 		route_v1(out, r->method, &p, &named);
 		if (named && out->ep != EP_OPTIONS && out->ep != EP_BAD_METHOD)
 			decode_name(w, p, out);
@@ -335,4 +358,20 @@ void route_find(struct kms_worker *w, const struct http_request *r, struct route
 		out->ep = EP_NOT_FOUND;
 	else if (slice_starts(p, "/static/"))
 		out->ep = EP_MISSING;
+}
+
+void route_find(struct kms_worker *w, const struct http_request *r, struct route *out)
+{
+	find(w, r, out);
+	switch (out->ep) {
+	case EP_HEALTH:
+	case EP_ATTESTATION:
+	case EP_METRICS:
+	case EP_INDEX:
+	case EP_MISSING:
+	case EP_BAD_PATH:
+		return; /* for everybody: no filter there */
+	default:
+		(void)!is_delegation(r, out);
+	}
 }

@@ -204,6 +204,7 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 		return false;
 	h->older = k->hot;
 	h->groups_os = settings_bool(k->settings, SET_GROUPS_OS);
+	h->dt_scan_s = (uint32_t)settings_int(k->settings, SET_DT_SCAN);
 	h->cookie_persistent = settings_bool(k->settings, SET_COOKIE_PERSISTENT);
 	h->eek_max = (uint32_t)settings_int(k->settings, SET_EEK_MAX);
 	h->negotiate = settings_kerberos(k->settings);
@@ -299,6 +300,11 @@ static double gauge_keys(void *ctx)
 	return gauge_status(ctx, offsetof(struct wire_status, keys));
 }
 
+static double gauge_tokens(void *ctx)
+{
+	return gauge_status(ctx, offsetof(struct wire_status, tokens));
+}
+
 static double gauge_epoch(void *ctx)
 {
 	return gauge_status(ctx, offsetof(struct wire_status, epoch));
@@ -311,8 +317,9 @@ static enum rc add_gauges(struct kms *k)
 	const char *isolation = boot_isolation_name(channel_isolation(k->channel));
 	const struct metrics_gauge g[] = {
 		{ "svsm_kms_info", "The isolation in force and the version",
-		  strcmp(isolation, "process") == 0 ? INFO("process") :
-		  strcmp(isolation, "vmpl0-snp") == 0 ? INFO("vmpl0-snp") : INFO("vmpl0-emulated"),
+		  strcmp(isolation, "process") == 0     ? INFO("process")
+		  : strcmp(isolation, "vmpl0-snp") == 0 ? INFO("vmpl0-snp")
+							: INFO("vmpl0-emulated"),
 		  false, NULL, k },
 		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
 		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
@@ -320,6 +327,8 @@ static enum rc add_gauges(struct kms *k)
 		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
 		  gauge_handshakes_failed, k },
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
+		{ "svsm_kms_delegation_tokens", "Delegation tokens in the core", NULL, false, gauge_tokens,
+		  k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
 		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true,

@@ -129,7 +129,7 @@ static const struct row table[SET_COUNT] = {
 	[SET_KRB_KEYTAB] = { AUTH "kerberos.keytab", T_PATH, KMS_DEFAULT, "${user.home}/kms.keytab", .help =
 		"the server's keys; sealed into the store at the first start, after which the file may be removed" },
 	[SET_KRB_RULES] = { AUTH "kerberos.name.rules", T_STRING, KMS_DEFAULT | CORE, "DEFAULT", .help =
-		"from principals to user names: `RULE:[n:format](regex)s/from/to/g/L` and `DEFAULT`" },
+		"from principals to user names: rules in Hadoop's form and `DEFAULT`" },
 	[SET_KRB_MECHANISM] = { AUTH "kerberos.name.rules.mechanism", T_ENUM, CORE, "hadoop", .choices = "hadoop|mit",
 		.refusal = "choose one of them", .help =
 		"`hadoop`: a principal that no rule maps to a plain name is refused; `mit`: it is its own name" },
@@ -213,6 +213,8 @@ static const struct row table[SET_COUNT] = {
 		"refuse a store older than this epoch: detects that the whole store was set back" },
 	[SET_RECOVERY_KEY] = { "svsm.kms.recovery.public-key", T_PATH, 0, "", .help =
 		"PEM file of the owner's public key, for the recovery keyslot" },
+	[SET_DT_PER_USER] = { "svsm.kms.delegation-token.max-per-user", T_INT, CORE, "10000", 1, 1000000000, .help =
+		"delegation tokens that one user may have at a time; beyond it 503" },
 	[SET_CORE_MEMORY_MAX] = { "svsm.kms.core.memory.max", T_SIZE, CORE, "1g", 16 << 20, INT64_C(1) << 44, .help =
 		"bytes of memory the core may use for keys" },
 	[SET_SSL_CERT_FILE] = { "svsm.kms.ssl.certificate.file", T_PATH, 0, "", .help =
@@ -859,7 +861,7 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 	if (fd >= 0)
 		close(fd);
 	if (n < 0)
-		return RC_MACHINE;
+		return RC_BAD_INPUT;
 	s->keytab_len = (size_t)n;
 	return RC_OK;
 }
@@ -1153,9 +1155,9 @@ static enum rc read_all(struct settings *s, const struct conf *c, struct conf_er
 	if (rc == RC_OK)
 		rc = secret(s, err);
 	if (rc == RC_OK)
-		rc = check_credentials(s, c, err);
-	if (rc == RC_OK)
 		rc = kerberos(s, c, err);
+	if (rc == RC_OK)
+		rc = check_credentials(s, c, err);
 	if (rc != RC_OK)
 		return rc;
 	check_ssl_names(s, c);

@@ -3,6 +3,7 @@
  * Hadoop's order: a cookie that counts; else a delegation token; else what the authentication type asks for. A bad
  * cookie beside other valid credentials does no harm. Then, unless a token spoke: may he act for whom he names?
  */
+#include "service/names.h"
 #include "service/state.h"
 
 static enum wire_err unauthenticated(struct op *o, enum wire_note note)
@@ -52,6 +53,41 @@ static enum wire_err by_token(struct op *o, struct slice token)
 	return E_OK;
 }
 
+/* The ticket is good for this once; the cookie lasts. */
+static enum wire_err by_ticket(struct op *o, struct slice ticket, const struct crypto_mac_key *k)
+{
+	const struct config *c = o->cfg;
+	struct krb_identity *id = &o->w->identity;
+	struct krb_accept_options a = { .keys = c->server_keys, .principals = c->principals, .nprincipals = c->nprincipals,
+					.now_ms = o->now, .skew_ms = c->skew_ms, .random = &o->w->random };
+	struct slice user, principal;
+	enum krb_result r;
+	size_t len;
+
+	if (!c->server_keys)
+		return E_KEYTAB;
+	r = krb_accept(o->w->crypto, &a, &o->s->replay, ticket, id);
+	if (r == KRB_CONTINUE) {
+		op_arg(o, slice_of(id->reply, id->reply_len));
+		return unauthenticated(o, NOTE_CONTINUE);
+	}
+	if (r != KRB_OK) {
+		op_arg(o, slice_str(krb_result_text(r)));
+		return r == KRB_MACHINE ? E_NO_MEMORY : E_NEGOTIATE;
+	}
+	principal = slice_of(id->principal, id->principal_len);
+	if (names_map(c->names, principal, o->w->short_name, sizeof(o->w->short_name), &len) != RC_OK)
+		len = 0;
+	user = slice_of(o->w->short_name, len);
+	if (!user_valid(user) || !user_valid(principal)) {
+		op_arg(o, slice_str("No rules applied to the principal (hadoop.kms.authentication.kerberos.name.rules)"));
+		return E_NEGOTIATE;
+	}
+	found(o, user, principal);
+	o->reply = slice_of(id->reply, id->reply_len);
+	return cookie_issue(o, k, user, principal, o->now + c->validity_ms, 0);
+}
+
 static enum wire_err identify(struct op *o, const struct wire_cred *cred, const struct crypto_mac_key *cur,
 			      const struct crypto_mac_key *old)
 {
@@ -72,6 +108,9 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 		return by_token(o, cred->token);
 	if (o->cfg->auth == AUTH_SIMPLE && cred->has_user && cred->user.len)
 		return by_name(o, cred->user, cur);
+	/* Only where a call does nothing else: made again, as any other may have to be, it would be a replay. */
+	if (o->cfg->auth != AUTH_SIMPLE && cred->has_negotiate && o->call == CALL_AUTH)
+		return by_ticket(o, cred->negotiate, cur);
 	if (note == NOTE_UNSIGNED)
 		op_arg(o, cred->cookie);
 	return unauthenticated(o, note);
@@ -89,22 +128,35 @@ static enum wire_err do_as_denied(struct op *o, struct slice whom, enum wire_do_
 	return op_fail_num(o, E_DO_AS_DENIED, why, 0);
 }
 
+/* Under Kerberos whoever is named may be named in full. */
+MUST_CHECK static bool short_name(struct op *o, struct slice *user)
+{
+	size_t len;
+
+	if (!o->cfg->names || !(memchr(user->p, '@', user->len) || memchr(user->p, '/', user->len)))
+		return true;
+	if (names_map(o->cfg->names, *user, o->w->acted, sizeof(o->w->acted), &len) != RC_OK)
+		return false;
+	*user = slice_of(o->w->acted, len);
+	return user_valid(*user);
+}
+
 /* The rule is looked up by the caller's short name, and judges the short name and groups of whom he names. */
 static enum wire_err act_for(struct op *o, const struct wire_cred *cred)
 {
 	const struct proxy_user *p = config_proxy_user(o->cfg, o->user);
-	struct slice real = o->user;
+	struct slice real = o->user, user = cred->do_as;
 
-	if (!p || !user_valid(cred->do_as))
+	if (!p || !user_valid(user) || !short_name(o, &user))
 		return do_as_denied(o, cred->do_as, DO_AS_USER);
-	o->user = cred->do_as;
+	o->user = user;
 	take_groups(o, cred);
 	if (!acl_permits(&p->whom, &(struct caller){ o->user, slice_of("", 0), o->static_groups, o->os_groups }))
 		return do_as_denied(o, cred->do_as, DO_AS_USER);
 	if (!proxy_user_from(p, cred->peer, cred->name))
 		return do_as_denied(o, cred->do_as, DO_AS_HOST);
 	acted_by(o, real);
-	found(o, cred->do_as, cred->do_as);
+	found(o, user, cred->do_as);
 	return E_OK;
 }
 

@@ -9,6 +9,10 @@
 
 #include "service/arena.h"
 #include "service/config.h"
+#include "service/krb.h"
+#include "service/names.h"
+
+#define KRB "hadoop.kms.authentication.kerberos."
 
 static const char *const acl_names[] = {
 	[ACL_CREATE] = "CREATE", [ACL_DELETE] = "DELETE",
@@ -249,9 +253,73 @@ static enum rc v_anonymous(struct parse *p, struct slice v)
 	return set_bool(p, v, &p->c->anonymous);
 }
 
+#define WEB "org.apache.hadoop.security.token.delegation.web."
+
 static enum rc v_type(struct parse *p, struct slice v)
 {
-	return slice_is(trim(v), "simple") ? RC_OK : bad(p, "only \"simple\" is supported");
+	static const struct {
+		const char *name;
+		enum auth_type type;
+	} types[] = {
+		{ "simple", AUTH_SIMPLE },
+		{ "kerberos", AUTH_KERBEROS },
+		{ WEB "PseudoDelegationTokenAuthenticationHandler", AUTH_SIMPLE },
+		{ WEB "KerberosDelegationTokenAuthenticationHandler", AUTH_KERBEROS },
+		{ WEB "MultiSchemeDelegationTokenAuthenticationHandler", AUTH_MULTI },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(types); i++)
+		if (slice_is(trim(v), types[i].name)) {
+			p->c->auth = types[i].type;
+			return RC_OK;
+		}
+	return bad(p, "must be simple, kerberos, or Hadoop's class for one of them or for several schemes");
+}
+
+static enum rc v_principals(struct parse *p, struct slice v)
+{
+	uint32_t i;
+	enum rc rc = comma_list(p, v, &p->c->principals, &p->c->nprincipals);
+
+	for (i = 0; rc == RC_OK && i < p->c->nprincipals; i++)
+		if (!slice_is(p->c->principals[i], "*") && !slice_starts(p->c->principals[i], "HTTP/"))
+			return bad(p, "must be names such as HTTP/host.example, or *");
+	return rc;
+}
+
+static enum rc v_rules(struct parse *p, struct slice v)
+{
+	p->c->rules = trim(v);
+	return RC_OK;
+}
+
+static enum rc v_mechanism(struct parse *p, struct slice v)
+{
+	p->c->mit = slice_is(trim(v), "mit");
+	return p->c->mit || slice_is(trim(v), "hadoop") ? RC_OK : bad(p, "must be hadoop or mit");
+}
+
+static enum rc v_realm(struct parse *p, struct slice v)
+{
+	p->c->realm = trim(v);
+	return RC_OK;
+}
+
+static enum rc v_skew(struct parse *p, struct slice v)
+{
+	uint64_t s;
+
+	if (!number(v, 86400, &s) || s == 0)
+		return bad(p, "must be a number of seconds, 1 to 86400");
+	p->c->skew_ms = s * 1000;
+	return RC_OK;
+}
+
+static enum rc v_keytab(struct parse *p, struct slice v)
+{
+	p->c->keytab = v;
+	return RC_OK;
 }
 
 static enum rc v_admins(struct parse *p, struct slice v)
@@ -445,6 +513,12 @@ static const struct {
 	enum rc (*set)(struct parse *p, struct slice v);
 } values[] = {
 	{ "hadoop.kms.authentication.type", v_type },
+	{ KRB "principal", v_principals },
+	{ KRB "name.rules", v_rules },
+	{ KRB "name.rules.mechanism", v_mechanism },
+	{ "svsm.kms.kerberos.realm", v_realm },
+	{ "svsm.kms.kerberos.skew.sec", v_skew },
+	{ "svsm.secret.keytab", v_keytab },
 	{ "hadoop.kms.http.administrators", v_admins },
 	{ "hadoop.kms.authentication.token.validity", v_validity },
 	{ "hadoop.kms.authentication.token.max-inactive-interval", v_inactive },
@@ -708,6 +782,58 @@ static void merge_keys(struct config *c)
 	c->nkeys = n;
 }
 
+/* ---- Kerberos ---- */
+
+enum rc config_keytab(struct config *c, struct slice file, const char **why)
+{
+	struct name_rules *names = NULL;
+	struct krb_keys *keys;
+	enum rc rc = krb_keytab_parse(file, &keys, why);
+	uint32_t i;
+
+	if (rc != RC_OK)
+		return rc;
+	for (i = 0; rc == RC_OK && i < c->nprincipals; i++)
+		if (!krb_keytab_serves(keys, c->principals[i])) {
+			*why = "the keytab has no key for a name in " KRB "principal";
+			rc = RC_BAD_INPUT;
+		}
+	/* The realm of the rule DEFAULT, where nobody says another. */
+	if (rc == RC_OK && c->realm.len == 0)
+		rc = names_parse(c->rules, c->mit, krb_keytab_realm(keys), &names, why);
+	if (rc != RC_OK) {
+		krb_keytab_free(keys);
+		return rc;
+	}
+	if (names) {
+		names_free(c->names);
+		c->names = names;
+	}
+	c->server_keys = keys;
+	return RC_OK;
+}
+
+/* What only makes sense together. */
+static enum rc parse_kerberos(struct parse *p, struct slice *which)
+{
+	struct config *c = p->c;
+	enum rc rc;
+
+	if (c->auth == AUTH_SIMPLE)
+		return RC_OK;
+	if (c->nprincipals == 0) {
+		*which = slice_str(KRB "principal");
+		return bad(p, "must name the server, HTTP/host.example");
+	}
+	*which = slice_str(KRB "name.rules");
+	rc = names_parse(c->rules, c->mit, c->realm, &c->names, &p->why);
+	if (rc == RC_OK && c->keytab.len) {
+		*which = slice_str(KRB "keytab");
+		rc = config_keytab(c, c->keytab, &p->why);
+	}
+	return rc;
+}
+
 static enum rc parse_all(struct parse *p, const struct wire_config_req *m, struct slice *which)
 {
 	struct cursor in = m->property;
@@ -731,7 +857,7 @@ static enum rc parse_all(struct parse *p, const struct wire_config_req *m, struc
 		if (!p->c->op[t].set)
 			p->c->op[t].all = true;	/* Hadoop's default: everyone */
 	merge_keys(p->c);
-	return RC_OK;
+	return parse_kerberos(p, which);
 }
 
 enum rc config_parse(const struct wire_config_req *m, struct config **out, struct slice *which, const char **why)
@@ -749,6 +875,8 @@ enum rc config_parse(const struct wire_config_req *m, struct config **out, struc
 	p.c->default_bits = 128;
 	p.c->default_cipher = slice_str("AES/CTR/NoPadding");
 	p.c->validity_ms = 36000 * 1000ull;
+	p.c->rules = p.c->realm = p.c->keytab = slice_of("", 0);
+	p.c->skew_ms = 300 * 1000;
 	p.c->dt_update_ms = p.c->dt_renew_ms = 86400 * 1000ull;
 	p.c->dt_life_ms = 604800 * 1000ull;
 	p.c->dt_per_user = 10000;
@@ -777,6 +905,8 @@ void config_free(struct config *c)
 {
 	if (!c)
 		return;
+	names_free(c->names);
+	krb_keytab_free(c->server_keys);
 	arena_free(c->arena);
 	mem_wipe(c, sizeof(*c));
 	free(c);

@@ -63,6 +63,15 @@ enum auth_type { AUTH_SIMPLE, AUTH_KERBEROS, AUTH_MULTI };
 
 struct config {
 	enum auth_type auth;
+	/* Kerberos */
+	struct slice *principals;	/* the server's names, or "*" */
+	uint32_t nprincipals;
+	struct slice rules, realm;
+	bool mit;
+	uint64_t skew_ms;
+	struct slice keytab;		/* as it was given; empty: it is the store's */
+	struct krb_keys *server_keys;	/* NULL: not known (yet) */
+	struct name_rules *names;	/* NULL: type simple */
 	struct acl op[ACL_COUNT], black[ACL_COUNT];
 	struct acl fallback[KEYOP_COUNT], white[KEYOP_COUNT];	/* default.key.acl, whitelist.key.acl */
 	struct key_acl *keys;		/* sorted by name */
@@ -92,6 +101,11 @@ struct config {
  * RC_NO_ROOM: no memory.
  */
 enum rc config_parse(const struct wire_config_req *m, struct config **out, struct slice *bad, const char **why);
+/*
+ * Gives a configuration its Kerberos keys; the file is not kept. RC_BAD_INPUT, *why: no keytab, or without a key for a
+ * name that the server is to have. On errors nothing has changed.
+ */
+enum rc config_keytab(struct config *c, struct slice file, const char **why);
 /* Wipes. NULL is fine. */
 void config_free(struct config *c);
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "service/names.h"
 #include "service/state.h"
 
 #define INVALID "org.apache.hadoop.security.token.SecretManager$InvalidToken: "
@@ -237,15 +238,26 @@ static enum wire_err who(struct op *o, struct wire_dt_req *m)
 	return auth_check(o, &m->cred);
 }
 
-/* A renewer is a short name: without instance and realm. */
-static struct slice short_name(struct slice name)
+/*
+ * A renewer is a short name: by the name rules, and without Kerberos what stands before instance and realm. buf: where it
+ * may be written. False: no rule makes a name of it.
+ */
+MUST_CHECK static bool short_name(const struct op *o, struct slice given, char buf[WIRE_USER_MAX], struct slice *out)
 {
-	size_t i;
+	size_t i, len;
 
-	for (i = 0; i < name.len; i++)
-		if (name.p[i] == '/' || name.p[i] == '@')
-			return slice_of(name.p, i);
-	return name;
+	*out = given;
+	for (i = 0; i < given.len && given.p[i] != '/' && given.p[i] != '@'; i++)
+		;
+	if (i == given.len)
+		return true;
+	*out = slice_of(given.p, i);
+	if (!o->cfg->names)
+		return true;
+	if (names_map(o->cfg->names, given, buf, WIRE_USER_MAX, &len) != RC_OK)
+		return false;
+	*out = slice_of(buf, len);
+	return true;
 }
 
 /* What may stand in an identifier, and in a line that quotes it. */
@@ -284,19 +296,20 @@ enum wire_err op_dt_get(struct op *o)
 	const struct config *cfg = o->cfg;
 	struct dtoken_id id = { 0 };
 	struct wire_dt_req m;
+	char renewer[WIRE_USER_MAX];
 	uint64_t until;
 	enum wire_err e = who(o, &m);
 
 	if (e != E_OK)
 		return e;
 	id.owner = o->user;
-	id.renewer = m.has_renewer ? short_name(m.renewer) : o->user;
 	id.real = o->ans.real;
 	id.issued = (int64_t)o->now;
 	id.most = (int64_t)(o->now + cfg->dt_life_ms);
 	id.key = (int32_t)(o->now / cfg->dt_update_ms & INT32_MAX);
 	id.sequence = next_sequence(o->s);
-	if (!name_ok(id.renewer))
+	id.renewer = o->user;
+	if (m.has_renewer && (!short_name(o, m.renewer, renewer, &id.renewer) || !name_ok(id.renewer)))
 		return say(o, E_TOKEN_DENIED, "java.lang.IllegalArgumentException: the renewer is no user name");
 	dtoken_id_put(&s, &id);
 	if (!sink_ok(&s))

@@ -44,6 +44,15 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 	old = made;
 	pthread_rwlock_wrlock(&s->lock);
 	e = owner_judge(o, by);
+	if (e == E_OK)
+		e = keytab_take(o, made, by);
+	/*
+	 * Authenticators from before the start are taken: a client whose clock is behind would be refused for minutes. Who
+	 * carried one for the service that ended had the cookie for it already.
+	 */
+	if (e == E_OK && made->auth != AUTH_SIMPLE && !s->replay.bucket &&
+	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, 0) != RC_OK)
+		e = E_NO_MEMORY;
 	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
 		e = E_RANDOM;
 	if (e == E_OK) {
@@ -110,6 +119,7 @@ enum wire_err op_status(struct op *o)
 	st.owner_unsealed = s->store.state == STORE_READY &&
 			    memcmp(&s->txn.owner, &s->store.head.owner, sizeof(s->txn.owner)) != 0;
 	pthread_mutex_unlock(&s->txn.lock);
+	st.keytab = keytab_state(o);
 	st.random_ok = crypto_random_get(o->w->crypto, &o->w->random, &probe, 1) == RC_OK;
 	memcpy(st.store_id, s->store.id, sizeof(st.store_id));
 	sink_put(&o->out, &st, sizeof(st));

@@ -72,6 +72,7 @@ void owner_at_ready(struct op *o)
 		return;
 	if (owner_judge(o, who) == E_OK) {
 		owner_take(s, who);
+		keytab_at_ready(o);
 		return;
 	}
 	signer_forget(&s->signer, true);

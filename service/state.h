@@ -16,6 +16,8 @@
 #include "service/config.h"
 #include "service/dtoken.h"
 #include "service/keys.h"
+#include "service/keytab.h"
+#include "service/krb.h"
 #include "service/owner.h"
 #include "service/seal.h"
 #include "service/service.h"
@@ -32,6 +34,7 @@ struct svc {
 	struct txn txn;
 	struct clock clock;
 	struct signer signer;
+	struct krb_replay replay;	/* bucket NULL: no configuration has asked for Kerberos yet */
 	struct svc_worker *workers[CALL_LANES_MAX];	/* for svc_panic_wipe(); made before the first call */
 	/* the ephemeral key of a recovery in progress */
 	uint8_t recover_key[CRYPTO_DER_MAX];
@@ -55,7 +58,8 @@ struct svc_worker {
 	uint8_t *big;			/* private copy of a large request; made when first needed */
 	uint8_t small[SMALL_REQ];
 	char cookie[WIRE_COOKIE_MAX];
-	char mark[WIRE_USER_MAX + 1];
+	char mark[WIRE_USER_MAX + 1], short_name[WIRE_USER_MAX], acted[WIRE_USER_MAX];
+	struct krb_identity identity;
 	char arg[4096];
 	/* the master key of delegation tokens that was used last: of that root, with that number */
 	struct crypto_mac_key dt_key;
@@ -75,6 +79,7 @@ struct op {
 	struct slice user, mark;
 	const struct user_groups *static_groups;	/* NULL: not in the static mapping */
 	struct cursor os_groups;	/* as the proxy looked them up; used only where allowed */
+	uint32_t call;
 	struct slice reply;	/* of the Kerberos acceptor, for the client */
 	bool by_token;		/* a delegation token said so: doAs does not count */
 	uint64_t now;
@@ -91,6 +96,7 @@ enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b)
 /* ops_key.c, ops_eek.c, ops_store.c */
 enum wire_err op_auth(struct op *o);
 enum wire_err op_admin(struct op *o);
+enum wire_err op_keytab(struct op *o);
 enum wire_err op_create(struct op *o);
 enum wire_err op_import(struct op *o);
 enum wire_err op_delete(struct op *o);

@@ -31,6 +31,7 @@ static const struct call_row calls[] = {
 	[CALL_DT_EXPIRE] = { op_dt_expire, LOCK_READ, true, true },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
+	[CALL_KEYTAB] = { op_keytab, LOCK_READ, true, true },
 	[CALL_ADMIN] = { op_admin, LOCK_READ, true, false },
 	[CALL_DT_GET] = { op_dt_get, LOCK_READ, true, true },
 	[CALL_DT_RENEW] = { op_dt_renew, LOCK_READ, true, true },
@@ -86,6 +87,7 @@ void svc_free(struct svc *s)
 	keys_wipe(&s->secrets);
 	keys_wipe(&s->dtokens.owners);
 	config_free(s->config);
+	krb_replay_wipe(&s->replay);
 	mem_wipe(s, sizeof(*s));
 	free(s);
 }
@@ -119,6 +121,8 @@ void svc_panic_wipe(struct svc *s)
 			if (s->workers[i]->big)
 				mem_wipe(s->workers[i]->big, CALL_LARGE_LEN);
 		}
+	if (s->config && s->config->keytab.len)
+		mem_wipe((void *)(uintptr_t)s->config->keytab.p, s->config->keytab.len);
 	if (s->config && s->config->has_secret)
 		mem_wipe((void *)(uintptr_t)s->config->secret.p, s->config->secret.len);
 	mem_wipe(&s->store, sizeof(s->store));
@@ -277,7 +281,7 @@ static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room,
 uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
 		  uint32_t *len)
 {
-	struct op o = { .s = s, .w = w };
+	struct op o = { .s = s, .w = w, .call = call };
 	uint32_t e;
 
 	*len = 0;

@@ -77,6 +77,8 @@ enum wire_call {
 	CALL_DECRYPT,
 	CALL_REENCRYPT,
 	CALL_REENCRYPT_BATCH,
+	/* control again */
+	CALL_KEYTAB, /* stages the keytab of the configuration in force for the store */
 	CALL_COUNT
 };
 
@@ -507,11 +509,13 @@ struct wire_status {
 	uint8_t owner[32];	/* SHA-256 of the owner's public key; zeros: none */
 	uint64_t config_version;	/* of the signed configuration in force, else 0 */
 	uint32_t owner_unsealed;	/* 1: a HEAD and COMMIT are needed to keep owner and version */
-	uint32_t zero;
+	uint32_t keytab;	/* enum wire_keytab_state */
 	uint64_t tokens;	/* delegation tokens */
 };
 ABI_SIZE(struct wire_status, 128);
 enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
+/* GIVEN: in force, but not in the store yet (CALL_KEYTAB); MISSING: nobody can show a ticket */
+enum wire_keytab_state { KEYTAB_NONE = 0, KEYTAB_GIVEN = 1, KEYTAB_SEALED = 2, KEYTAB_MISSING = 3 };
 enum wire_store_state { STORE_NONE = 0, STORE_LOADING = 1, STORE_READY = 2, STORE_REFUSED = 3 };
 
 /* A record or blob with a 32-bit length: str32 := len:u32 bytes[len] */

@@ -274,20 +274,3 @@ def _(exchange, answer):
     if exchange.name == "logLevel":
         return {**answer, "status": 404, "reason": "Not Found", "body": ANYTHING}
     return None
-
-
-# What is not offered yet. Such a request must be refused, not half done: anything but a refusal is a failure.
-NOT_YET = (
-    ("delegation tokens are not offered yet", lambda e: e.name.startswith("token")),
-    ("proxy users are not offered yet", lambda e: "doas=" in e.path.lower()),
-)
-
-
-def not_yet(exchange, found):
-    """Why this exchange cannot pass yet, if ours refused it; None otherwise."""
-    if not found.get("error", "").startswith("not asked") and found.get("status", 0) < 400:
-        return None
-    for reason, applies in NOT_YET:
-        if applies(exchange):
-            return reason
-    return None

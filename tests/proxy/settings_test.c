@@ -196,10 +196,8 @@ TEST(an_unknown_name_of_hadoops_is_noted_and_foreign_names_are_not)
 
 TEST(what_would_weaken_security_silently_is_refused)
 {
-	refused(DOC(P("hadoop.kms.authentication.type", "kerberos")), DOC(OPEN), "weaker one");
-	refused(DOC(P("hadoop.kms.authentication.type", "org.apache.hadoop.security.token.delegation.web."
-							"MultiSchemeDelegationTokenAuthenticationHandler")),
-		DOC(OPEN), "only simple");
+	refused(DOC(P("hadoop.kms.authentication.type", "ldap")), DOC(OPEN), "weaker authentication");
+	refused(DOC(P("hadoop.kms.authentication.type", "Kerberos")), DOC(OPEN), "weaker authentication");
 	refused(DOC(P("hadoop.kms.ssl.enabled", "true")
 		    P("hadoop.security.credential.provider.path", "jceks://file/etc/kms.jceks")), DOC(OPEN),
 		"svsm.kms.ssl.certificate.file");
@@ -209,6 +207,85 @@ TEST(what_would_weaken_security_silently_is_refused)
 		"svsm-kms import");
 	refused(DOC(""), DOC(OPEN P("hadoop.kms.blacklist.DECRYPT_EEK", "hdfs supergroup")),
 		"no groups are known");
+}
+
+#define MULTI \
+	P("hadoop.kms.authentication.type", \
+	  "org.apache.hadoop.security.token.delegation.web.MultiSchemeDelegationTokenAuthenticationHandler")
+#define SCHEMES "hadoop.kms.authentication.multi-scheme-auth-handler."
+
+TEST(several_schemes_are_those_that_there_are)
+{
+	struct settings *s = good(DOC(MULTI P(SCHEMES "schemes", " Negotiate ,") P(SCHEMES "delegation.schemes", "negotiate")
+					      P(SCHEMES "schemes.negotiate.handler", "kerberos")),
+				  DOC(OPEN));
+
+	EXPECT(settings_kerberos(s));
+	done(s);
+	refused(DOC(MULTI), DOC(OPEN), "set it to negotiate");
+	refused(DOC(MULTI P(SCHEMES "schemes", " , ")), DOC(OPEN), "set it to negotiate");
+	refused(DOC(MULTI P(SCHEMES "schemes", "basic,negotiate")), DOC(OPEN), "LDAP");
+	refused(DOC(MULTI P(SCHEMES "schemes", "negotiate") P(SCHEMES "delegation.schemes", "basic")), DOC(OPEN), "LDAP");
+	refused(DOC(MULTI P(SCHEMES "schemes", "negotiate") P(SCHEMES "schemes.negotiate.handler", "ldap")), DOC(OPEN),
+		"write kerberos");
+}
+
+TEST(the_keytab_is_read_for_kerberos_only_and_need_not_be_there)
+{
+	static const char path[] = "settings_test.keytab";
+	static const struct {
+		const char *type;
+		bool read;
+	} types[] = {
+		{ "simple", false }, { "kerberos", true },
+		{ "org.apache.hadoop.security.token.delegation.web.KerberosDelegationTokenAuthenticationHandler", true },
+		{ "org.apache.hadoop.security.token.delegation.web.PseudoDelegationTokenAuthenticationHandler", false },
+	};
+	char site[1024];
+	size_t i;
+
+	for (i = 0; i < 2 * ARRAY_LEN(types); i++) {
+		FILE *f = i < ARRAY_LEN(types) ? fopen(path, "w") : NULL;
+		struct settings *s;
+
+		if (f) {
+			EXPECT(fputs("keys", f) > 0 && fclose(f) == 0);
+		} else {
+			(void)!remove(path);
+		}
+		snprintf(site, sizeof(site),
+			 "<configuration>" P("hadoop.kms.authentication.type", "%s") P("hadoop.kms.authentication.kerberos.keytab", "%s")
+			 "</configuration>", types[i % ARRAY_LEN(types)].type, path);
+		s = good(site, DOC(OPEN));
+		EXPECT(settings_kerberos(s) == types[i % ARRAY_LEN(types)].read);
+		EXPECT(slice_is(settings_keytab(s), types[i % ARRAY_LEN(types)].read && i < ARRAY_LEN(types) ? "keys" : ""));
+		done(s);
+	}
+	refused(DOC(P("hadoop.kms.authentication.type", "kerberos") P("hadoop.kms.authentication.kerberos.keytab", "/dev")),
+		DOC(OPEN), "a keytab of at most");
+	refused(DOC(P("hadoop.kms.authentication.type", "kerberos") P("hadoop.kms.authentication.kerberos.endpoint.whitelist",
+								   "/jmx,/kms")), DOC(OPEN), "for nobody without a name");
+}
+
+TEST(the_default_realm_is_that_of_krb5_conf_unless_it_is_set)
+{
+	static const char path[] = "settings_test.krb5.conf";
+	FILE *f = fopen(path, "w");
+	struct settings *s;
+
+	EXPECT(f && fputs("[realms]\n default_realm = NO\n# default_realm = NO\n[libdefaults]\n\tdefault_realm =  EXAMPLE.COM \n",
+			  f) > 0 && fclose(f) == 0);
+	EXPECT(setenv("KRB5_CONFIG", "no-such-file:settings_test.krb5.conf", 1) == 0);
+	s = good(DOC(P("hadoop.kms.authentication.type", "kerberos")), DOC(OPEN));
+	EXPECT(strcmp(settings_str(s, SET_KRB_REALM), "EXAMPLE.COM") == 0);
+	done(s);
+	s = good(DOC(P("hadoop.kms.authentication.type", "kerberos") P("svsm.kms.kerberos.realm", "OTHER")), DOC(OPEN));
+	EXPECT(strcmp(settings_str(s, SET_KRB_REALM), "OTHER") == 0);
+	done(s);
+	s = good(DOC(""), DOC(OPEN));
+	EXPECT(strcmp(settings_str(s, SET_KRB_REALM), "") == 0);
+	done(s);
+	EXPECT(unsetenv("KRB5_CONFIG") == 0 && remove(path) == 0);
 }
 
 TEST(a_blacklist_of_groups_needs_a_source_of_groups)
@@ -228,13 +305,13 @@ TEST(what_has_no_meaning_here_is_accepted_with_a_notice_unless_it_is_the_default
 		DOC(P("hadoop.kms.key.provider.uri", "jceks://file@/x/kms.keystore") P(
 			"hadoop.kms.audit.logger", "com.example.Logger") P("hadoop.kms.cache.enable", "true")
 			    P("hadoop.http.temp.dir",
-			      "${hadoop.tmp.dir}/kms") P("hadoop.kms.authentication.kerberos.keytab", "/k")
+			      "${hadoop.tmp.dir}/kms") P("hadoop.kms.authentication.kerberos.keytabs", "/k")
 				    P("hadoop.kms.authentication.zk-dt-secret-manager.enable", "true")),
 		DOC(OPEN));
 
 	EXPECT(notice(s, "hadoop.kms.key.provider.uri has no effect")->level == SETTINGS_NOTICE);
 	EXPECT(notice(s, "hadoop.kms.audit.logger") != NULL);
-	EXPECT(notice(s, "kerberos.keytab") != NULL);
+	EXPECT(notice(s, "kerberos.keytabs has no effect") != NULL);
 	EXPECT(notice(s, "zk-dt-secret-manager.enable") != NULL);
 	EXPECT(notice(s, "hadoop.kms.cache.enable") == NULL);
 	EXPECT(notice(s, "hadoop.http.temp.dir") == NULL);
@@ -436,7 +513,7 @@ TEST(the_core_is_told_normalised_settings_and_acls_as_written)
 	has(l, "\nkey.acl.k.READ=a,b \n");
 	EXPECT(!strstr(l, "wrong file"));
 	EXPECT(!strstr(l, "secret.file"));
-	EXPECT(!strstr(l, "kerberos"));
+	EXPECT(!strstr(l, "type=kerberos"));
 	EXPECT(!strstr(l, "workers"));
 	EXPECT(!strstr(l, "foo=bar"));
 	EXPECT(!strstr(l, "my.password"));

@@ -397,6 +397,34 @@ TEST(a_renewer_is_a_short_name_and_a_name_at_all)
 	core_stop(&c);
 }
 
+TEST(who_acts_for_somebody_gets_a_token_in_that_name)
+{
+	struct slice t = { 0 };
+	struct core c;
+
+	core_start(&c, 0x11);
+	EXPECT_INT(core_config(&c, OPEN, "hadoop.kms.proxyuser.alice.users", "dave", "hadoop.kms.proxyuser.alice.hosts", "*",
+			       "hadoop.kms.acl.GET_METADATA", "~alice", NULL), E_OK);
+	EXPECT_INT(core_store_create(&c), E_OK);
+	core_as(&c, "alice");
+	c.has_do_as = true;
+	c.do_as = slice_str("erin");
+	EXPECT_INT(core_dt_get(&c, "bob", buf[0], &t), E_DO_AS_DENIED);
+	c.do_as = slice_str("dave");
+	EXPECT_INT(core_dt_get(&c, "bob", buf[0], &t), E_OK);
+	core_commit(&c);
+	EXPECT(slice_is(read_token(t).id.owner, "dave") && slice_is(read_token(t).id.real, "alice"));
+	c.do_as = slice_str("erin");	/* beside a token it does not count */
+	EXPECT_INT(use(&c, t), E_OK);
+	EXPECT(slice_is(c.ans.user, "dave") && slice_is(c.ans.real, "alice"));
+	c.has_do_as = false;
+	EXPECT_INT(use(&c, t), E_OK);	/* by "~alice" */
+	svc_time(c.svc, FAKE_WALL + DAY + 1);
+	EXPECT_INT(use(&c, t), E_TOKEN);
+	EXPECT(memmem(c.ans.arg.p, c.ans.arg.len, "Token alice has expired", 23));
+	core_stop(&c);
+}
+
 /* ---- time ---- */
 
 TEST(a_token_ends_when_it_is_not_renewed_and_renewal_has_an_end)

@@ -269,7 +269,7 @@ static void fill_pool(struct fake_store *kept)
 		if (call != CALL_CREATE && call != CALL_IMPORT && call != CALL_ROLL &&
 		    call != CALL_METADATAS && call != CALL_DELETE && call != CALL_DT_GET && call != CALL_DT_RENEW &&
 		    call != CALL_DT_CANCEL && !core_call_is_open(call))
-		
+
 			EXPECT_INT(core_name(&c, call, call == CALL_VERSION_GET ? "k@0" : "k"),
 				   call == CALL_ADMIN ? E_ADMIN_DENIED : E_OK);
 	EXPECT_INT(core_eek(&c, CALL_DECRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);

@@ -470,7 +470,12 @@ TEST(the_name_of_a_key_acl_may_contain_dots)
 TEST(a_configuration_with_a_bad_value_changes_nothing)
 {
 	static const char *const bad[][2] = {
-		{ "hadoop.kms.authentication.type", "kerberos" },
+		{ "hadoop.kms.authentication.type", "ldap" },
+		{ "hadoop.kms.authentication.type", "Simple" },
+		{ "hadoop.kms.authentication.kerberos.principal", "host/a" },
+		{ "hadoop.kms.authentication.kerberos.name.rules.mechanism", "MIT" },
+		{ "svsm.kms.kerberos.skew.sec", "0" },
+		{ "svsm.kms.kerberos.skew.sec", "86401" },
 		{ "hadoop.kms.authentication.token.validity", "0" },
 		{ "hadoop.kms.authentication.token.validity", "-1" },
 		{ "hadoop.kms.authentication.token.validity", "1s" },

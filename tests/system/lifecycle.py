@@ -266,9 +266,11 @@ def bad_values():
         refused(78, "kms-site.xml:3", name, value, *words, site={name: value}, listen=None)
 
 
-@test("Kerberos, TLS without a certificate and other key stores are refused, not ignored", "T-24")
+@test("unknown authentication, Kerberos without keys, TLS without a certificate and other key stores are refused, not ignored", "T-24")
 def not_yet():
-    refused(78, "kms-site.xml:3", "only simple authentication", site={"hadoop.kms.authentication.type": "kerberos"})
+    refused(78, "kms-site.xml:3", "weaker authentication", site={"hadoop.kms.authentication.type": "ldap"})
+    refused(78, "kerberos.keytab", site={"hadoop.kms.authentication.type": "kerberos",
+                                         "hadoop.kms.authentication.kerberos.keytab": "/nonexistent"})
     refused(78, "TLS", "there is no certificate", "ssl.server.keystore.location", site={"hadoop.kms.ssl.enabled": "true"})
     refused(78, "kms-site.xml:3", "svsm-kms import", site={"hadoop.kms.key.provider.uri": "kms://http@other:9600/kms"})
     refused(78, "kms-site.xml:3", "zookeeper",
