@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The acceptor and the name rules in a program linked as the service is, static, behind the service's system-call filter: whatever
- * libcrypto still has to fetch must come without a file or a call that the filter does not allow. Exit code 0: all well; ended by
- * SIGSYS: not so.
+ * The acceptor and the name rules in a program linked as the service is, static, behind the service's system-call filter:
+ * whatever libcrypto still has to fetch must come without a file or a call that the filter does not allow. Exit code 0: all
+ * well; ended by SIGSYS: not so.
  */
 #include <unistd.h>
 
