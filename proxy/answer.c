@@ -876,9 +876,24 @@ bool answer_delegation_method(struct work *k)
 	return true;
 }
 
+/* A cookie that did not count, so that another came, was not what was believed. */
+static void count_credential(struct work *k, uint32_t err, const struct wire_ans *ans)
+{
+	struct metrics_worker *m = metrics_worker(k->w->k->metrics, k->w->number);
+	bool refused = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN;
+
+	if (!refused && k->shown == CREDENTIAL_COOKIE && ans->cookie.len)
+		k->shown = CREDENTIAL_USER_NAME;
+	if (refused || ans->user.len)
+		metrics_authentication(m, k->shown, !refused);
+	if (err == E_DO_AS_DENIED)
+		metrics_event(m, EVENT_DO_AS_REFUSED);
+	k->unknown = refused || err == E_DO_AS_DENIED;
+}
+
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
-	k->unknown = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN || err == E_DO_AS_DENIED;
+	count_credential(k, err, ans);
 	if (err == E_NEGOTIATE)
 		answer_negotiate(k, ans);
 	else if (k->route.ep == EP_DELEGATION)

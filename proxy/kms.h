@@ -60,8 +60,9 @@ enum endpoint {
 	EP_ATTESTATION,
 	EP_METRICS,
 	EP_INDEX,
-	EP_MISSING,  /* below /static, which is open */
-	EP_BAD_PATH, /* a percent code that is none */
+	EP_OPENAPI,
+	EP_MISSING,	/* below /static, which is open */
+	EP_BAD_PATH,	/* a percent code that is none */
 	EP_COUNT
 };
 
@@ -100,6 +101,7 @@ struct work {
 	int slot;
 	bool large;
 	bool unknown;	/* nobody who may ask was known to */
+	enum metrics_credential shown;
 	bool has_material, has_description, has_body_name;
 	/*
 	 * A request that shows a Kerberos ticket is two calls: the first asks who it is (a ticket is good for once), the
@@ -263,6 +265,9 @@ void page_answer(struct work *k, const struct wire_ans *ans);
 MUST_CHECK bool page_for_admins(const struct work *k);
 MUST_CHECK bool page_for_everybody(const struct work *k);	/* by hadoop.kms.authentication.kerberos.endpoint.whitelist */
 void page_open(struct work *k);
+
+/* openapi.c: docs/openapi.json, which is part of the program. */
+struct slice openapi_document(void);
 
 /* groups.c: the operating system's groups of a user, encoded for wire_cred; cached. */
 struct group_cache *groups_new(void);

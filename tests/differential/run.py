@@ -86,7 +86,7 @@ class Server:
             if code is not None:
                 last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
                 # A server that cannot do yet what a set needs says so, instead of doing less.
-                if code == UNAVAILABLE or re.search("supported yet|does not speak TLS yet", last):
+                if code == UNAVAILABLE or re.search('only "simple" is supported', last):
                     raise Unavailable(last)
                 raise RuntimeError(f"server ended with code {code}: {last}")
             if self.answers():

@@ -103,6 +103,7 @@ public class MiniKMS {
     site.set("hadoop.kms.http.host", "127.0.0.1");
     if (keyStore != null) {
       site.set("hadoop.kms.ssl.enabled", "true");
+      site.set("svsm.kms.ssl.security.level", "1");  // these tests make RSA keys of 1024 bits
       Map<String, String> ssl = new LinkedHashMap<>();
       ssl.put("ssl.server.keystore.location", keyStore.getPath());
       ssl.put("ssl.server.keystore.password", password);
