@@ -813,6 +813,54 @@ TEST(times_are_read_as_the_calendar_has_them)
 	stop();
 }
 
+#define THREADS 4
+#define ROUNDS 50
+static struct {
+	uint8_t b[2048];
+	size_t len;
+} shared[ROUNDS];
+static _Atomic unsigned accepted_by_all, refused_by_all;
+
+static void *one_thread(void *unused)
+{
+	struct crypto *c = crypto_new();
+	struct crypto_random random;
+	struct krb_accept_options o = s.o;
+	struct krb_identity id;
+	uint8_t seed = 1;
+	size_t i;
+
+	(void)unused;
+	crypto_random_init(&random, entropy, &seed);
+	o.random = &random;
+	for (i = 0; i < ROUNDS; i++) {
+		enum krb_result k = krb_accept(c, &o, &s.replay, slice_of(shared[i].b, shared[i].len), &id);
+
+		accepted_by_all += k == KRB_OK;
+		refused_by_all += k == KRB_REPLAY;
+	}
+	crypto_free(c);
+	return NULL;
+}
+
+TEST(of_threads_with_the_same_token_one_is_served)
+{
+	struct fake_krb f = good();
+	pthread_t t[THREADS];
+	size_t i;
+
+	accepted_by_all = refused_by_all = 0;
+	for (i = 0; i < ROUNDS; i++)
+		shared[i].len = fake_krb_token(&f, shared[i].b, sizeof(shared[i].b));
+	for (i = 0; i < THREADS; i++)
+		EXPECT(pthread_create(&t[i], NULL, one_thread, NULL) == 0);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	EXPECT_INT(accepted_by_all, ROUNDS);
+	EXPECT_INT(refused_by_all, ROUNDS * (THREADS - 1));
+	stop();
+}
+
 static enum rc no_entropy(void *ctx, uint8_t *out, size_t len)
 {
 	(void)ctx;
