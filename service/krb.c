@@ -250,8 +250,7 @@ static enum krb_result accept_token(struct crypto *c, const struct krb_accept_op
 	if (k == KRB_OK)
 		k = answer(c, o, t, ap, out);
 	if (k == KRB_OK)	/* last: what is refused for another reason leaves no trace */
-		k = krb_replay_enter(r, slice_of(ap->client.b, ap->client.len), ap->authenticator, ap->made_ms, o->now_ms,
-				     o->skew_ms);
+		k = krb_replay_enter(r, slice_of(ap->client.b, ap->client.len), ap->authenticator, o->now_ms, o->skew_ms);
 	if (k != KRB_OK)
 		return k;
 	out->ends_ms = ap->ends_ms;
@@ -308,7 +307,7 @@ const char *krb_result_text(enum krb_result r)
 		[KRB_EXPIRED] = FAILED "Ticket expired (32)): kinit again",
 		[KRB_NOT_YET] = FAILED "Ticket not yet valid (33)): check the clocks",
 		[KRB_SKEW] = FAILED "Clock skew too great (37)): check the clocks",
-		[KRB_REPLAY] = FAILED "Request is a replay (34)): or made before this server started; send a new one",
+		[KRB_REPLAY] = FAILED "Request is a replay (34)): send a new one",
 		[KRB_BUSY] = "GSSException: too many logins to remember; try again in some minutes, and use the cookie",
 		[KRB_FLAGS] = FAILED "user-to-user, DCE style, or an invalid, anonymous or restricted ticket)",
 		[KRB_REALM] = FAILED "the KDC has not checked the path of realms)",

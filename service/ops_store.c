@@ -51,7 +51,7 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 	 * carried one for the service that ended had the cookie for it already.
 	 */
 	if (e == E_OK && made->auth != AUTH_SIMPLE && !s->replay.bucket &&
-	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, 0) != RC_OK)
+	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random) != RC_OK)
 		e = E_NO_MEMORY;
 	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
 		e = E_RANDOM;

@@ -49,7 +49,7 @@ int main(void)
 	c = crypto_new();
 	INVARIANT(c);
 	crypto_random_init(&random, entropy, NULL);
-	INVARIANT(krb_replay_init(&replay, c, &random, 0) == RC_OK);
+	INVARIANT(krb_replay_init(&replay, c, &random) == RC_OK);
 	INVARIANT(names_parse(slice_str("RULE:[1:$1@$0](.*@EXAMPLE.COM)s/@.*//"), false, any, &rules, &why) == RC_OK);
 	for (etype = 17; etype <= 20; etype++) {
 		fake_krb_init(&f, etype, 1700000000);
