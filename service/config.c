@@ -316,6 +316,12 @@ static enum rc v_skew(struct parse *p, struct slice v)
 	return RC_OK;
 }
 
+static enum rc v_sealed(struct parse *p, struct slice v)
+{
+	p->c->sealed = v;
+	return RC_OK;
+}
+
 static enum rc v_keytab(struct parse *p, struct slice v)
 {
 	p->c->keytab = v;
@@ -519,6 +525,7 @@ static const struct {
 	{ "svsm.kms.kerberos.realm", v_realm },
 	{ "svsm.kms.kerberos.skew.sec", v_skew },
 	{ "svsm.secret.keytab", v_keytab },
+	{ "svsm.sealed.keytab", v_sealed },
 	{ "hadoop.kms.http.administrators", v_admins },
 	{ "hadoop.kms.authentication.token.validity", v_validity },
 	{ "hadoop.kms.authentication.token.max-inactive-interval", v_inactive },
@@ -875,7 +882,7 @@ enum rc config_parse(const struct wire_config_req *m, struct config **out, struc
 	p.c->default_bits = 128;
 	p.c->default_cipher = slice_str("AES/CTR/NoPadding");
 	p.c->validity_ms = 36000 * 1000ull;
-	p.c->rules = p.c->realm = p.c->keytab = slice_of("", 0);
+	p.c->rules = p.c->realm = p.c->keytab = p.c->sealed = slice_of("", 0);
 	p.c->skew_ms = 300 * 1000;
 	p.c->dt_update_ms = p.c->dt_renew_ms = 86400 * 1000ull;
 	p.c->dt_life_ms = 604800 * 1000ull;

@@ -69,6 +69,8 @@ _svsm_kms() {
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--number) return;;
 		--store) return;;
+		--keytab) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--core-key) return;;
 		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		esac;;
 	'owner sign') case "$prev" in
@@ -76,6 +78,8 @@ _svsm_kms() {
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--number) return;;
 		--store) return;;
+		--keytab) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--core-key) return;;
 		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		esac;;
 	'acl check') case "$prev" in
@@ -155,8 +159,8 @@ _svsm_kms() {
 	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
-	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
