@@ -289,7 +289,7 @@ enum rc offline_config(const char *dir, struct offline_config *out, struct core_
 	enum rc rc = open_conf(&k, dir, "process", err);	/* nothing is opened */
 
 	if (rc == RC_OK)
-		rc = core_config_body(k.settings, k.conf, &body, err);
+		rc = core_config_body(k.settings, k.conf, false, &body, err);
 	*out = (struct offline_config){ .recovery_len = sizeof(out->recovery) };
 	if (rc == RC_OK && *settings_str(k.settings, SET_RECOVERY_KEY))
 		rc = recovery_read_pem(settings_str(k.settings, SET_RECOVERY_KEY), out->recovery, sizeof(out->recovery),

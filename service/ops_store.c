@@ -168,6 +168,7 @@ enum wire_err op_status(struct op *o)
 		st.chain_seq = at.seq;
 		memcpy(st.chain_hash, at.hash, sizeof(st.chain_hash));
 		chain_public(s, st.audit_key);
+		memcpy(st.upload_key, s->upload_key, sizeof(st.upload_key));
 	}
 	sink_put(&o->out, &st, sizeof(st));
 	return E_OK;
@@ -221,7 +222,7 @@ enum wire_err op_store_create(struct op *o)
 		seal_wipe(st);
 		return E_RANDOM;
 	}
-	if (chain_ready(o) != RC_OK) {
+	if (chain_ready(o) != RC_OK || keytab_upload_key(o) != RC_OK) {
 		seal_wipe(st);
 		return E_INTERNAL;
 	}
@@ -462,7 +463,7 @@ enum wire_err op_store_ready(struct op *o)
 		refuse_store(s);
 		return E_SET;
 	}
-	if (chain_ready(o) != RC_OK) {
+	if (chain_ready(o) != RC_OK || keytab_upload_key(o) != RC_OK) {
 		refuse_store(s);
 		return E_INTERNAL;
 	}
