@@ -110,6 +110,19 @@ enum rc crypto_unwrap(struct crypto *c, struct slice private_der, struct slice i
 enum rc crypto_wrap_keypair(uint8_t *private_der, size_t *private_len, uint8_t *public_der, size_t *public_len);
 
 /*
+ * Sealing bytes of any length for the holder of an X25519 key (ECDH, HKDF-SHA-256, AES-256-GCM):
+ *   blob := ephemeral[32] tag[16] ct[len]
+ * Any 32 bytes are a private key. `info` binds the blob to its purpose. out: in.len + CRYPTO_UPLOAD_OVERHEAD bytes,
+ * or, opening, so many less. RC_BAD_INPUT: no public key, or no blob; RC_DENIED: it does not open.
+ */
+#define CRYPTO_UPLOAD_KEY_LEN 32
+#define CRYPTO_UPLOAD_OVERHEAD (CRYPTO_UPLOAD_KEY_LEN + CRYPTO_TAG_LEN)
+enum rc crypto_upload_public(const struct secret *key, uint8_t out[CRYPTO_UPLOAD_KEY_LEN]);
+enum rc crypto_upload_seal(struct crypto *c, const uint8_t to[CRYPTO_UPLOAD_KEY_LEN], struct slice info, struct slice in,
+			   uint8_t *out);
+enum rc crypto_upload_open(struct crypto *c, const struct secret *key, struct slice info, struct slice in, uint8_t *out);
+
+/*
  * ECDSA P-384 with SHA-384, signatures in DER. crypto_verify(): RC_BAD_INPUT: not a P-384 public key (SPKI DER),
  * RC_DENIED: the signature does not fit. The other two are not used by the service; *len: room on entry.
  */

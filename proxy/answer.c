@@ -10,6 +10,7 @@
 #include "proxy/base64.h"
 #include "proxy/kms.h"
 #include "proxy/text.h"
+#include "wire/dtoken.h"
 
 #define AUTHORIZATION "org.apache.hadoop.security.authorize.AuthorizationException"
 #define AUTHENTICATION "org.apache.hadoop.security.authentication.client.AuthenticationException"
@@ -20,6 +21,8 @@
 _Static_assert((int)KMS_OP_CREATE_KEY == (int)OP_CREATE_KEY &&
 		       (int)KMS_OP_REENCRYPT_EEK_BATCH == (int)OP_REENCRYPT_EEK_BATCH,
 	       "operations are numbered alike");
+_Static_assert((int)KMS_OP_CANCEL_TOKEN - (int)KMS_OP_GET_TOKEN == (int)DELEGATION_CANCEL - (int)DELEGATION_GET,
+	       "operations of tokens are numbered alike");
 _Static_assert((int)KMS_OP_ACL_ALL - (int)KMS_OP_ACL_MANAGEMENT == (int)KEYOP_ALL - (int)KEYOP_MANAGEMENT,
 	       "key operations are numbered alike");
 
@@ -215,7 +218,7 @@ void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status,
 	begin(k, ans);
 	if (ans)
 		audit_events(k, ans, false);
-	if (!audited && k->op != KMS_OP_STATUS && k->op != KMS_OP_DELEGATION_TOKEN)
+	if (!audited && k->op != KMS_OP_STATUS && k->route.ep != EP_DELEGATION)
 		audit_error(k->w->k->audit, ans ? ans->principal : slice_of("", 0), method_of(k),
 			    slice_str(message ? message : "null"));
 	if (status == 405) {
@@ -791,13 +794,7 @@ static struct slice with_service(struct work *k, struct slice token, uint8_t *ou
 	    !query_get(k->r->query, "service", false, service, sizeof(service), &v) || v.len == 0)
 		return token;
 	sink_put(&s, token.p, token.len - 1);
-	if (v.len > 255) { /* Hadoop's variable-length integer */
-		sink_u8(&s, 0x8e);
-		sink_u8(&s, (uint8_t)(v.len >> 8));
-	} else if (v.len > 127) {
-		sink_u8(&s, 0x8f);
-	}
-	sink_u8(&s, (uint8_t)v.len);
+	wire_vlong_put(&s, (int64_t)v.len);
 	sink_put(&s, v.p, v.len);
 	return sink_ok(&s) ? slice_of(out, s.need) : token;
 }
@@ -867,7 +864,7 @@ bool answer_delegation_method(struct work *k)
 	const char *want = delegation_method(k->route.delegation);
 	char text[256];
 
-	k->op = KMS_OP_DELEGATION_TOKEN;
+	k->op = (enum kms_op)((unsigned)KMS_OP_GET_TOKEN + (unsigned)k->route.delegation);
 	if (slice_is(method_of(k), want))
 		return false;
 	snprintf(text, sizeof(text), "Wrong HTTP method [%.*s] for operation [%s], it should be [%s]",
@@ -878,9 +875,25 @@ bool answer_delegation_method(struct work *k)
 	return true;
 }
 
+/* A cookie that did not count, so that another came, was not what was believed. */
+static void count_credential(struct work *k, uint32_t err, const struct wire_ans *ans)
+{
+	struct metrics_worker *m = metrics_worker(k->w->k->metrics, k->w->number);
+	/* The token of a renewal is not what shows who asks. */
+	bool refused = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || (err == E_TOKEN && k->shown == CREDENTIAL_TOKEN);
+
+	if (!refused && k->shown == CREDENTIAL_COOKIE && ans->cookie.len)
+		k->shown = CREDENTIAL_USER_NAME;
+	if (refused || ans->user.len)
+		metrics_authentication(m, k->shown, !refused);
+	if (err == E_DO_AS_DENIED)
+		metrics_event(m, EVENT_DO_AS_REFUSED);
+	k->unknown = refused || err == E_DO_AS_DENIED;
+}
+
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
-	k->unknown = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN || err == E_DO_AS_DENIED;
+	count_credential(k, err, ans);
 	if (err == E_NEGOTIATE)
 		answer_negotiate(k, ans);
 	else if (k->route.ep == EP_DELEGATION)

@@ -222,7 +222,7 @@ static void put_property(struct outbuf *o, struct slice name, struct slice value
 		o->failed = true;
 }
 
-enum rc core_config_body(const struct settings *settings, const struct conf *conf, struct outbuf *body,
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_keytab, struct outbuf *body,
 			 struct core_error *err)
 {
 	struct settings_core_iter it = { 0 };
@@ -239,7 +239,7 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 		put_property(body, slice_str("svsm.secret.signature"), secret);
 		count++;
 	}
-	if (keytab.len) {
+	if (keytab.len && with_keytab) {
 		put_property(body, slice_str("svsm.secret.keytab"), keytab);
 		count++;
 	}
@@ -273,7 +273,7 @@ enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error 
 	enum rc rc = owner_bundle_read(k->conf, &body, &bundle, err);
 
 	if (rc == RC_OK && !bundle)
-		rc = core_config_body(k->settings, k->conf, &body, err);
+		rc = core_config_body(k->settings, k->conf, true, &body, err);
 	if (rc == RC_OK)
 		rc = simple_call(l, bundle ? CALL_CONFIG_SIGNED : CALL_CONFIG, outbuf_slice(&body), err);
 	if (rc == RC_OK)

@@ -170,6 +170,14 @@ static struct slice groups_for(const struct work *k, const struct wire_cred *c)
 	return c->has_token ? none : claimed_user(c);
 }
 
+static enum metrics_credential shown_by(const struct work *k, const struct wire_cred *c)
+{
+	return c->has_token ? CREDENTIAL_TOKEN :
+	       c->has_negotiate || k->proven_cookie.len ? CREDENTIAL_NEGOTIATE :
+	       c->has_cookie ? CREDENTIAL_COOKIE :
+	       c->has_user ? CREDENTIAL_USER_NAME : CREDENTIAL_NONE;
+}
+
 /* The first call of two only asks who it is. */
 static struct wire_cred cred_of(struct work *k)
 {
@@ -186,6 +194,7 @@ static struct wire_cred cred_of(struct work *k)
 	c.has_token = k->route.ep != EP_DELEGATION && find_token(k, &c.token); /* a token fetches no token */
 	if (asks) {
 		c.has_negotiate = !c.has_token && find_ticket(k, &c.negotiate);
+		k->shown = shown_by(k, &c);
 		return c;
 	}
 	c.has_do_as = find_do_as(k, &c.do_as);
@@ -196,6 +205,7 @@ static struct wire_cred cred_of(struct work *k)
 	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
 	if (groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
 		c.has_user = false;
+	k->shown = shown_by(k, &c);
 	if (groups_os)
 		c.group = groups_of(k->w->groups, groups_for(k, &c), &c.groups);
 	if (c.has_do_as && k->w->k->peers) {
@@ -794,7 +804,6 @@ static void encode_delegation(struct work *k, struct sink *s)
 	uint8_t renewer[WIRE_PRINCIPAL_MAX + 1], service[WIRE_NAME_MAX + 1];
 	struct slice v;
 
-	k->op = KMS_OP_DELEGATION_TOKEN;
 	k->call = calls[k->route.delegation];
 	if (k->call != CALL_DT_GET) {
 		m.token = query_token(k);

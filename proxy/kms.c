@@ -354,6 +354,7 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	case EP_ATTESTATION:
 	case EP_METRICS:
 	case EP_INDEX:
+	case EP_OPENAPI:
 	case EP_MISSING:
 	case EP_BAD_PATH:
 		page_open(k);

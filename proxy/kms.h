@@ -61,8 +61,9 @@ enum endpoint {
 	EP_ATTESTATION,
 	EP_METRICS,
 	EP_INDEX,
-	EP_MISSING,  /* below /static, which is open */
-	EP_BAD_PATH, /* a percent code that is none */
+	EP_OPENAPI,
+	EP_MISSING,	/* below /static, which is open */
+	EP_BAD_PATH,	/* a percent code that is none */
 	EP_COUNT
 };
 
@@ -101,6 +102,7 @@ struct work {
 	int slot;
 	bool large;
 	bool unknown;	/* nobody who may ask was known to */
+	enum metrics_credential shown;
 	bool has_material, has_description, has_body_name;
 	/*
 	 * A request that shows a Kerberos ticket is two calls: the first asks who it is (a ticket is good for once), the
@@ -270,6 +272,9 @@ MUST_CHECK bool page_for_admins(const struct work *k);
 MUST_CHECK bool page_for_everybody(const struct work *k);	/* by hadoop.kms.authentication.kerberos.endpoint.whitelist */
 void page_open(struct work *k);
 
+/* openapi.c: docs/openapi.json, which is part of the program. */
+struct slice openapi_document(void);
+
 /* groups.c: the operating system's groups of a user, encoded for wire_cred; cached. */
 struct group_cache *groups_new(void);
 void groups_free(struct group_cache *g);
@@ -324,7 +329,7 @@ void work_finish(struct work *k);	/* after server_reply(): frees slot and work *
 /* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */
 enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err);
 /* What core_configure() sends when there is no owner's bundle: a config_req. */
-enum rc core_config_body(const struct settings *settings, const struct conf *conf, struct outbuf *body,
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_keytab, struct outbuf *body,
 			 struct core_error *err);
 /* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
 enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);

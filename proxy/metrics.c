@@ -190,6 +190,12 @@ void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, 
 		bump(&w->meter[METER_INVALID], 1);
 }
 
+void metrics_authentication(struct metrics_worker *w, enum metrics_credential c, bool believed)
+{
+	INVARIANT((unsigned)c <= CREDENTIAL_TOKEN);
+	metrics_event(w, (enum metrics_event_id)((unsigned)(believed ? EVENT_AUTH_NONE : EVENT_NO_AUTH_NONE) + (unsigned)c));
+}
+
 void metrics_event(struct metrics_worker *w, enum metrics_event_id e)
 {
 	INVARIANT((unsigned)e < METRICS_EVENT_COUNT);
@@ -398,9 +404,8 @@ static void write_histogram(const struct metrics *m, enum kms_op op, unsigned r,
 static const struct {
 	const char *family, *help;
 } families[] = {
-	{ "authentications", "Requests by the credential that counted, or that was refused." },
+	{ "authentications", "Requests by the credential that they showed, and whether it was believed." },
 	{ "proxy_user_refusals", "Requests on behalf of somebody (doAs) that the rules did not allow." },
-	{ "tls_handshakes", "TLS handshakes: full, resumed, failed." },
 };
 
 #define ROW(id, text, pairs) [id] = {.family = text, .labels = pairs},

@@ -38,26 +38,30 @@ enum metrics_result {
 	RESULT_COUNT,
 };
 
-/* Events beside the answers to requests: X(identifier, family, labels) */
+/*
+ * Events beside the answers to requests: X(identifier, family, labels). Those of credentials are in the order of enum
+ * metrics_credential.
+ */
 /* clang-format off */
 #define METRICS_EVENTS(X) \
-	X(EVENT_AUTH_COOKIE, "authentications", "credential=\"cookie\",result=\"ok\"") \
+	X(EVENT_AUTH_NONE, "authentications", "credential=\"none\",result=\"ok\"") \
 	X(EVENT_AUTH_USER_NAME, "authentications", "credential=\"user.name\",result=\"ok\"") \
+	X(EVENT_AUTH_COOKIE, "authentications", "credential=\"cookie\",result=\"ok\"") \
 	X(EVENT_AUTH_NEGOTIATE, "authentications", "credential=\"negotiate\",result=\"ok\"") \
 	X(EVENT_AUTH_TOKEN, "authentications", "credential=\"token\",result=\"ok\"") \
-	X(EVENT_NO_AUTH_COOKIE, "authentications", "credential=\"cookie\",result=\"refused\"") \
+	X(EVENT_NO_AUTH_NONE, "authentications", "credential=\"none\",result=\"refused\"") \
 	X(EVENT_NO_AUTH_USER_NAME, "authentications", "credential=\"user.name\",result=\"refused\"") \
+	X(EVENT_NO_AUTH_COOKIE, "authentications", "credential=\"cookie\",result=\"refused\"") \
 	X(EVENT_NO_AUTH_NEGOTIATE, "authentications", "credential=\"negotiate\",result=\"refused\"") \
 	X(EVENT_NO_AUTH_TOKEN, "authentications", "credential=\"token\",result=\"refused\"") \
-	X(EVENT_NO_AUTH_NONE, "authentications", "credential=\"none\",result=\"refused\"") \
-	X(EVENT_DO_AS_REFUSED, "proxy_user_refusals", NULL) \
-	X(EVENT_TLS_FULL, "tls_handshakes", "kind=\"full\"") \
-	X(EVENT_TLS_RESUMED, "tls_handshakes", "kind=\"resumed\"") \
-	X(EVENT_TLS_FAILED, "tls_handshakes", "kind=\"failed\"")
+	X(EVENT_DO_AS_REFUSED, "proxy_user_refusals", NULL)
 /* clang-format on */
 #define METRICS_EVENT_ID(id, family, labels) id,
 enum metrics_event_id { METRICS_EVENTS(METRICS_EVENT_ID) METRICS_EVENT_COUNT };
 #undef METRICS_EVENT_ID
+
+/* What a request shows of who it is; of several the last one here. */
+enum metrics_credential { CREDENTIAL_NONE, CREDENTIAL_USER_NAME, CREDENTIAL_COOKIE, CREDENTIAL_NEGOTIATE, CREDENTIAL_TOKEN };
 
 struct metrics_rates {
 	uint64_t count;
@@ -93,6 +97,9 @@ struct metrics_worker *metrics_worker(struct metrics *m, unsigned i);
  * which in Hadoop never get as far as the operation's meter.
  */
 void metrics_request(struct metrics_worker *w, enum kms_op op, unsigned status, bool known, uint64_t latency_ns);
+
+/* One more request that showed this, and was believed or not. */
+void metrics_authentication(struct metrics_worker *w, enum metrics_credential c, bool believed);
 
 /* One more of a kind; by the worker's thread. */
 void metrics_event(struct metrics_worker *w, enum metrics_event_id e);

@@ -38,6 +38,8 @@ static void put_chain(struct outbuf *o, const struct kms *s, const struct wire_s
 	put_hex(o, st->chain_hash, sizeof(st->chain_hash));
 	outbuf_str(o, "\",\"auditKey\":\"");
 	put_hex(o, st->audit_key, sizeof(st->audit_key));
+	outbuf_str(o, "\",\"uploadKey\":\"");
+	put_hex(o, st->upload_key, sizeof(st->upload_key));
 	outbuf_str(o, "\"");
 }
 
@@ -219,7 +221,8 @@ void page_open(struct work *k)
 	static const char index[] =
 		"<html><head><title>SVSM-KMS</title></head><body><h1>SVSM-KMS</h1><ul>"
 		"<li><a href=\"/health\">health</a></li><li><a href=\"/metrics\">metrics</a></li>"
-		"<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li></ul></body></html>\n";
+		"<li><a href=\"/jmx\">jmx</a></li><li><a href=\"/conf\">conf</a></li>"
+		"<li><a href=\"/openapi.json\">openapi.json</a></li></ul></body></html>\n";
 
 	k->op = KMS_OP_STATUS;
 	switch (k->route.ep) {
@@ -234,6 +237,9 @@ void page_open(struct work *k)
 		break;
 	case EP_INDEX:
 		answer_page(k, NULL, 200, NULL, "text/html;charset=utf-8", "", slice_str(index));
+		break;
+	case EP_OPENAPI:
+		answer_page(k, NULL, 200, NULL, "application/json", "", openapi_document());
 		break;
 	case EP_BAD_PATH:
 		answer_html(k, NULL, 400, "Bad Request");

@@ -229,7 +229,7 @@ static const struct {
 	{ "/health", EP_HEALTH, true },	   { "/metrics", EP_METRICS, false }, { "/prom", EP_PROM, false },
 	{ "/jmx", EP_JMX, true },	   { "/conf", EP_CONF, true },	      { "/stacks", EP_STACKS, true },
 	{ "/", EP_INDEX, false },	   { "/static/index.html", EP_INDEX, false },
-	{ "/index.html", EP_INDEX, false },
+	{ "/index.html", EP_INDEX, false }, { "/openapi.json", EP_OPENAPI, false },
 };
 
 static bool route_page(struct route *out, enum http_method m, struct slice p)

@@ -231,6 +231,24 @@ static double gauge_connections(void *ctx)
 	return (double)server_stats(k->server).open;
 }
 
+static double gauge_refused(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).refused;
+}
+
+static double gauge_malformed(void *ctx)
+{
+	return (double)server_stats(((struct kms *)ctx)->server).errors;
+}
+
+static double gauge_audit_failing(void *ctx)
+{
+	struct audit_state st;
+
+	audit_state(((struct kms *)ctx)->audit, &st);
+	return st.failing;
+}
+
 static double gauge_handshakes(void *ctx)
 {
 	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
@@ -323,13 +341,17 @@ static enum rc add_gauges(struct kms *k)
 							: INFO("vmpl0-emulated"),
 		  false, NULL, k },
 		{ "svsm_kms_connections", "Open client connections", NULL, false, gauge_connections, k },
+		{ "svsm_kms_connections_refused_total", "Connections answered 503 because of a limit", NULL, true,
+		  gauge_refused, k },
+		{ "svsm_kms_requests_malformed_total", "Requests that were no HTTP, or over a limit", NULL, true,
+		  gauge_malformed, k },
 		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
 		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
 		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
 		  gauge_handshakes_failed, k },
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
-		{ "svsm_kms_delegation_tokens", "Delegation tokens in the core", NULL, false, gauge_tokens,
-		  k },
+		{ "svsm_kms_delegation_tokens", "Delegation tokens in the core", NULL, false, gauge_tokens, k },
+		{ "svsm_kms_audit_failing", "1 while the audit log cannot be written", NULL, false, gauge_audit_failing, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
 		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true,

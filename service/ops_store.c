@@ -89,7 +89,7 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 	 * carried one for the service that ended had the cookie for it already.
 	 */
 	if (e == E_OK && made->auth != AUTH_SIMPLE && !s->replay.bucket &&
-	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, 0) != RC_OK)
+	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random) != RC_OK)
 		e = E_NO_MEMORY;
 	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
 		e = E_RANDOM;
@@ -168,6 +168,7 @@ enum wire_err op_status(struct op *o)
 		st.chain_seq = at.seq;
 		memcpy(st.chain_hash, at.hash, sizeof(st.chain_hash));
 		chain_public(s, st.audit_key);
+		memcpy(st.upload_key, s->upload_key, sizeof(st.upload_key));
 	}
 	sink_put(&o->out, &st, sizeof(st));
 	return E_OK;
@@ -221,7 +222,7 @@ enum wire_err op_store_create(struct op *o)
 		seal_wipe(st);
 		return E_RANDOM;
 	}
-	if (chain_ready(o) != RC_OK) {
+	if (chain_ready(o) != RC_OK || keytab_upload_key(o) != RC_OK) {
 		seal_wipe(st);
 		return E_INTERNAL;
 	}
@@ -462,7 +463,7 @@ enum wire_err op_store_ready(struct op *o)
 		refuse_store(s);
 		return E_SET;
 	}
-	if (chain_ready(o) != RC_OK) {
+	if (chain_ready(o) != RC_OK || keytab_upload_key(o) != RC_OK) {
 		refuse_store(s);
 		return E_INTERNAL;
 	}

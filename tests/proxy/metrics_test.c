@@ -223,16 +223,37 @@ TEST(events_are_shown_before_they_first_happen_and_summed_over_workers)
 	struct metrics *m = make(2);
 	char *text = text_of(m);
 
-	EXPECT(strstr(text, "\nsvsm_kms_tls_handshakes_total{kind=\"resumed\"} 0\n"));
+	EXPECT(strstr(text, "\nsvsm_kms_authentications_total{credential=\"token\",result=\"ok\"} 0\n"));
 	EXPECT(strstr(text, "\nsvsm_kms_proxy_user_refusals_total 0\n"));
 	free(text);
-	metrics_event(metrics_worker(m, 0), EVENT_TLS_RESUMED);
-	metrics_event(metrics_worker(m, 1), EVENT_TLS_RESUMED);
-	metrics_event(metrics_worker(m, 1), EVENT_NO_AUTH_NEGOTIATE);
+	metrics_event(metrics_worker(m, 0), EVENT_DO_AS_REFUSED);
+	metrics_event(metrics_worker(m, 1), EVENT_DO_AS_REFUSED);
 	text = text_of(m);
-	EXPECT(strstr(text, "\nsvsm_kms_tls_handshakes_total{kind=\"resumed\"} 2\n"));
-	EXPECT(strstr(text, "\nsvsm_kms_tls_handshakes_total{kind=\"full\"} 0\n"));
-	EXPECT(strstr(text, "\nsvsm_kms_authentications_total{credential=\"negotiate\",result=\"refused\"} 1\n"));
+	EXPECT(strstr(text, "\nsvsm_kms_proxy_user_refusals_total 2\n"));
+	free(text);
+	metrics_free(m);
+}
+
+TEST(credentials_are_counted_under_their_names_believed_or_not)
+{
+	static const char *const names[] = { "none", "user.name", "cookie", "negotiate", "token" };
+	struct metrics *m = make(1);
+	char *text, want[128];
+	unsigned c, i;
+
+	for (c = CREDENTIAL_NONE; c <= CREDENTIAL_TOKEN; c++)
+		for (i = 0; i < c + 1; i++) {
+			metrics_authentication(metrics_worker(m, 0), (enum metrics_credential)c, true);
+			metrics_authentication(metrics_worker(m, 0), (enum metrics_credential)c, false);
+			metrics_authentication(metrics_worker(m, 0), (enum metrics_credential)c, false);
+		}
+	text = text_of(m);
+	for (c = CREDENTIAL_NONE; c <= CREDENTIAL_TOKEN; c++) {
+		snprintf(want, sizeof(want), "{credential=\"%s\",result=\"ok\"} %u\n", names[c], c + 1);
+		EXPECT(strstr(text, want));
+		snprintf(want, sizeof(want), "{credential=\"%s\",result=\"refused\"} %u\n", names[c], 2 * c + 2);
+		EXPECT(strstr(text, want));
+	}
 	free(text);
 	metrics_free(m);
 }
