@@ -133,6 +133,8 @@ static const struct row table[SET_COUNT] = {
 	[SET_KRB_MECHANISM] = { AUTH "kerberos.name.rules.mechanism", T_ENUM, CORE, "hadoop", .choices = "hadoop|mit",
 		.refusal = "choose one of them", .help =
 		"`hadoop`: a principal that no rule maps to a plain name is refused; `mit`: it is its own name" },
+	[SET_KRB_MECHANISM_ALL] = { "hadoop.security.auth_to_local.mechanism", T_ENUM, 0, "hadoop", .choices = "hadoop|mit",
+		.refusal = "choose one of them", .help = "the same for all of Hadoop; counts if the KMS's own is not set" },
 	[SET_KRB_WHITELIST] = { AUTH "kerberos.endpoint.whitelist", T_STRING, 0, "", .help =
 		"pages that need no authentication, such as `/jmx,/prom`" },
 	[SET_SCHEMES] = { AUTH "multi-scheme-auth-handler.schemes", T_STRING, 0, "", .help =
@@ -207,6 +209,18 @@ static const struct row table[SET_COUNT] = {
 		"seconds that a client's clock may be wrong" },
 	[SET_AUDIT_FILE] = { "svsm.kms.audit.file", T_PATH, 0, "kms-audit.log", .help =
 		"audit log; a relative path starts in the data directory" },
+	[SET_AUDIT_CHAIN_FILE] = { "svsm.kms.audit.chain.file", T_PATH, 0, "kms-audit.chain", .help =
+		"tamper-evident audit chain, beside the audit log; a relative path starts in the data directory; `none`: it is "
+		"not kept" },
+	[SET_AUDIT_ON_FAILURE] = { "svsm.kms.audit.on-failure", T_ENUM, 0, "refuse", .choices = "refuse|continue", .refusal =
+		"write refuse (requests are refused while the audit chain cannot be kept) or continue (they go on, and the "
+		"chain says what it lost)", .help =
+		"while the audit chain cannot be written: `refuse` requests (503), and the start if entries are missing; or "
+		"`continue`, with the gap declared in the chain" },
+	[SET_AUDIT_CHECKPOINT_MS] = { "svsm.kms.audit.checkpoint.interval.ms", T_MS, 0, "30000", 100, DAY_MS, .help =
+		"how often, if anything is new, the audit chain gets a signed checkpoint and the store's head remembers it" },
+	[SET_AUDIT_CHECKPOINT_ENTRIES] = { "svsm.kms.audit.checkpoint.entries", T_INT, 0, "100000", 1, INT64_C(1) << 40, .help =
+		"the same after so many entries" },
 	[SET_STORE_MAP_MAX] = { "svsm.kms.store.map.max", T_SIZE, 0, "16g", 1 << 20, INT64_C(1) << 44, .help =
 		"bytes the store may grow to" },
 	[SET_STORE_EPOCH_MIN] = { "svsm.kms.store.epoch.min", T_INT, 0, "0", 0, INT64_MAX, .help =
@@ -955,10 +969,17 @@ static enum rc check_whitelist(struct settings *s, const struct conf *c, struct 
 
 static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_error *err)
 {
+	struct value *own = &s->value[SET_KRB_MECHANISM];
 	enum rc rc;
 
 	if (!settings_kerberos(s))
 		return RC_OK;
+	if (!own->set) {
+		free(own->text);
+		own->text = strdup(settings_str(s, SET_KRB_MECHANISM_ALL));
+		if (!own->text)
+			return no_memory(err);
+	}
 	rc = check_schemes(s, c, err);
 	if (rc == RC_OK)
 		rc = check_whitelist(s, c, err);

@@ -261,7 +261,7 @@ enum rc names_map(const struct name_rules *n, struct slice principal, char *out,
 	enum rc rc;
 
 	if (principal.len > NAMES_PRINCIPAL_MAX || !principal_parse(principal, param, &count) ||
-	    (param[0].len == 0 && count != 1))
+	    (param[0].len == 0 && count != 1 && !n->mit))
 		return RC_DENIED;
 	rc = RC_DENIED;
 	for (i = 0; param[0].len && rc == RC_DENIED && i < n->count; i++) {

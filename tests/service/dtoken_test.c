@@ -31,11 +31,11 @@ static struct slice alices(struct core *c)
 	return t;
 }
 
-static struct dtoken read_token(struct slice t)
+static struct wire_dtoken read_token(struct slice t)
 {
-	struct dtoken d = { 0 };
+	struct wire_dtoken d = { 0 };
 
-	EXPECT(dtoken_get(t, &d) == NULL);
+	EXPECT(wire_dtoken_get(t, &d) == NULL);
 	return d;
 }
 
@@ -58,7 +58,7 @@ static enum wire_err use(struct core *c, struct slice t)
 static const char *id_text(struct slice t)
 {
 	static char out[512];
-	struct dtoken_id id = read_token(t).id;
+	struct wire_dtoken_id id = read_token(t).id;
 
 	snprintf(out, sizeof(out),
 		 "(kms-dt owner=%.*s, renewer=%.*s, realUser=%.*s, issueDate=%lld, maxDate=%lld, sequenceNumber=%d, "
@@ -100,14 +100,14 @@ TEST(numbers_have_hadoops_variable_length)
 		struct cursor c;
 
 		n = core_hex(row[i].hex, want, sizeof(want));
-		dtoken_vlong_put(&s, row[i].v);
+		wire_vlong_put(&s, row[i].v);
 		EXPECT_INT(s.need, n);
 		EXPECT_MEM(got, want, n);
 		c = cur_of(want, n);
-		EXPECT(dtoken_vlong_get(&c, &v) && cur_end(&c) && v == row[i].v);
+		EXPECT(wire_vlong_get(&c, &v) && cur_end(&c) && v == row[i].v);
 		for (cut = 0; cut < n; cut++) {
 			c = cur_of(want, cut);
-			EXPECT(!dtoken_vlong_get(&c, &v) && c.left == cut);
+			EXPECT(!wire_vlong_get(&c, &v) && c.left == cut);
 		}
 	}
 }
@@ -123,7 +123,7 @@ TEST(a_number_that_could_be_shorter_is_refused)
 	for (i = 0; i < ARRAY_LEN(hex); i++) {
 		struct cursor c = cur_of(b, core_hex(hex[i], b, sizeof(b)));
 
-		EXPECT(!dtoken_vlong_get(&c, &v));
+		EXPECT(!wire_vlong_get(&c, &v));
 	}
 }
 
@@ -138,48 +138,51 @@ TEST(a_token_of_hadoop_is_read_and_written_byte_for_byte)
 	size_t n = core_hex(KAT, token, sizeof(token)), nid = core_hex(KAT_ID, id, sizeof(id));
 	size_t npw = core_hex(KAT_PASSWORD, password, sizeof(password)), cut;
 	struct sink s = sink_of(out, sizeof(out));
-	struct dtoken d, other;
+	struct wire_dtoken d, other;
 
-	EXPECT(dtoken_get(slice_of(token, n), &d) == NULL);
+	EXPECT(wire_dtoken_get(slice_of(token, n), &d) == NULL);
 	EXPECT(slice_is(d.id.owner, "hdfs") && slice_is(d.id.renewer, "yarn") && d.id.real.len == 0);
 	EXPECT(d.id.issued == 1700000000000 && d.id.most == 1700604800000 && d.id.sequence == 1 && d.id.key == 2);
 	EXPECT(slice_eq(d.identifier, slice_of(id, nid)) && slice_eq(d.password, slice_of(password, npw)));
-	dtoken_put(&s, d.identifier, d.password);
+	wire_dtoken_put(&s, d.identifier, d.password);
 	EXPECT_INT(s.need, n);
 	EXPECT_MEM(out, token, n);
 	s = sink_of(out, sizeof(out));
-	dtoken_id_put(&s, &d.id);
+	wire_dtoken_id_put(&s, &d.id);
 	EXPECT_INT(s.need, nid);
 	EXPECT_MEM(out, id, nid);
 	for (cut = 0; cut < n; cut++) {
 		uint8_t *end = malloc(cut + 1), *at = end + 1;	/* ends where its memory ends */
 
 		memcpy(at, token, cut);
-		EXPECT(strcmp(dtoken_get(slice_of(at, cut), &other), "java.io.EOFException") == 0);
+		EXPECT(strcmp(wire_dtoken_get(slice_of(at, cut), &other), "java.io.EOFException") == 0);
 		free(end);
 	}
 	token[n] = 0;
-	EXPECT(dtoken_get(slice_of(token, n + 1), &other) != NULL);
-	EXPECT(dtoken_id_get(slice_of(token, 0), &other.id) != NULL);
+	EXPECT(wire_dtoken_get(slice_of(token, n + 1), &other) != NULL);
+	EXPECT(wire_dtoken_id_get(slice_of(token, 0), &other.id) != NULL);
 }
 
 static const char *fault(const char *hex)
 {
 	uint8_t b[256];
-	struct dtoken d = { 0 };
+	struct wire_dtoken d = { 0 };
 
-	return dtoken_get(slice_of(b, core_hex(hex, b, sizeof(b))), &d);
+	return wire_dtoken_get(slice_of(b, core_hex(hex, b, sizeof(b))), &d);
 }
 
 TEST(what_is_no_token_is_said_in_hadoops_words)
 {
 	/* version 1; a sequence number of five bytes; another kind; a negative and a huge length */
-	EXPECT(fault("1c01" "0468646673047961726e008a018bcfe568008a018bf3f1ec000102" "0101" "066b6d732d647400") ==
-	       dtoken_unknown_version);
+	EXPECT(fault("1c01"
+		     "0468646673047961726e008a018bcfe568008a018bf3f1ec000102"
+		     "0101"
+		     "066b6d732d647400") == wire_dtoken_unknown_version);
 	EXPECT(strcmp(fault("0d00" "00" "00" "00" "00" "00" "8b0100000000" "02" "0101" "066b6d732d647400"),
 		      "java.io.IOException: value too long to fit in integer") == 0);
 	EXPECT(strstr(fault("1c" KAT_ID "0101" "066b6d732d646600"), "kind") != NULL);
 	EXPECT(strcmp(fault("ff" KAT_ID), "java.io.EOFException") == 0);
+	EXPECT(strcmp(fault("80" KAT_ID), "java.io.IOException: value too long to fit in integer") == 0);
 	EXPECT(strcmp(fault("8c7fffffff" KAT_ID), "java.io.EOFException") == 0);
 	EXPECT(strcmp(fault(""), "java.io.EOFException") == 0);
 	EXPECT(strstr(fault("8f1c" KAT_ID "0101" "066b6d732d647400"), "shortest") != NULL);
@@ -191,7 +194,7 @@ TEST(what_is_no_token_is_said_in_hadoops_words)
 TEST(a_token_says_who_fetched_it_and_counts_for_them)
 {
 	struct core c;
-	struct dtoken d;
+	struct wire_dtoken d;
 	struct slice t;
 
 	core_ready(&c);
@@ -263,7 +266,7 @@ TEST(no_byte_of_a_token_can_be_changed)
 TEST(a_password_of_the_wrong_length_never_fits)
 {
 	uint8_t out[WIRE_TOKEN_MAX];
-	struct dtoken d;
+	struct wire_dtoken d;
 	struct core c;
 	struct slice t;
 	size_t n;
@@ -276,7 +279,7 @@ TEST(a_password_of_the_wrong_length_never_fits)
 		struct sink s = sink_of(out, sizeof(out));
 
 		memcpy(pw, d.password.p, 32);
-		dtoken_put(&s, d.identifier, slice_of(pw, n));
+		wire_dtoken_put(&s, d.identifier, slice_of(pw, n));
 		EXPECT_INT(use(&c, slice_of(out, s.need)), n == 32 ? E_OK : E_TOKEN);
 		if (n != 32)
 			EXPECT(says(&c, with_id(INVALID "token ", t, " is invalid, password doesn't match")));
@@ -297,6 +300,13 @@ TEST(a_token_is_of_one_core_and_its_store)
 	core_as(&d, "bob");
 	EXPECT_INT(core_dt_renew(&d, t, &(uint64_t){ 0 }), E_TOKEN_DENIED);
 	EXPECT(says(&d, with_id(DENIED "bob is trying to renew a token ", t, " with wrong password")));
+	memcpy(buf[1], t.p, t.len);
+	buf[1][t.p[0]] ^= 1; /* the last byte of the identifier: the number of the master key */
+	core_as(&c, "bob");
+	EXPECT_INT(core_dt_renew(&c, slice_of(buf[1], t.len), &(uint64_t){ 0 }), E_TOKEN_DENIED);
+	EXPECT(slice_starts(c.ans.arg, INVALID
+			    "Unable to find master key for keyId=19674 from cache. Failed to renew an "
+			    "unexpired token (kms-dt owner=alice"));
 	core_stop(&d);
 	core_stop(&c);
 }
