@@ -65,8 +65,10 @@ enum rc owner_keep(struct kms *k, struct core_error *err)
 	if (st.store == STORE_READY && st.keytab == KEYTAB_MISSING) {
 		snprintf(err->text, sizeof(err->text),
 			 "the authentication type needs Kerberos keys, and neither is there a keytab "
-			 "(hadoop.kms.authentication.kerberos.keytab) nor has the store one%s. Put the keytab there for one start",
-			 memcmp(st.owner, none, sizeof(none)) != 0 ? " of this owner's; `svsm-kms owner sign --keytab` sends one" : "");
+			 "(hadoop.kms.authentication.kerberos.keytab) nor has the store one%s. Put the keytab there for "
+			 "one start",
+			 memcmp(st.owner, none, sizeof(none)) != 0 ?
+				 " of this owner's; `svsm-kms owner sign --keytab` sends one" : "");
 		err->exit_code = 78;
 		return RC_DENIED;
 	}

@@ -870,7 +870,8 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 		}
 	}
 	if (n < 0)
-		snprintf(err->text, sizeof(err->text), "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
+		snprintf(err->text, sizeof(err->text),
+			 "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
 			 path, strerror(errno), table[SET_KRB_KEYTAB].name, KEYTAB_MAX);
 	if (fd >= 0)
 		close(fd);
@@ -924,8 +925,8 @@ static enum rc check_schemes(const struct settings *s, const struct conf *c, str
 		p = conf_find(c, CONF_SITE, slice_str(table[lists[i]].name));
 		if (!only(slice_str(settings_str(s, lists[i])), "negotiate", &found))
 			return refuse(err, p,
-				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass passwords "
-				      "on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
+				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass "
+				      "passwords on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
 				      table[lists[i]].name);
 		if (!found && lists[i] == SET_SCHEMES) {
 			p = conf_find(c, CONF_SITE, slice_str(table[SET_AUTH_TYPE].name));
