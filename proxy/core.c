@@ -535,7 +535,7 @@ static enum rc chain_taken(struct kms *k, const struct wire_ans *ans, uint32_t g
 			return RC_DENIED;
 		fprintf(stderr, "svsm-kms: WARNING: %s\n", err->text);
 	}
-	chainlog_start(k->chain, &r, generation);
+	chainlog_start(k->chain, &r);
 	k->chain_taken_up = true;
 	return chainlog_add(k->chain, generation, ans->chain, &last) == RC_OK ? RC_OK : died(err);
 }
@@ -556,6 +556,7 @@ static enum rc resume_chain(struct kms *k, struct channel_lane *l, struct core_e
 		chain_tail_put(&t, &last);
 	wire_blob_req_put(&s, slice_of(tail, t.need));
 	sink_le64(&s, seen);
+	chainlog_expect(k->chain, channel_generation(k->channel));
 	if (core_call(l, CALL_AUDIT_RESUME, slice_of(body, s.need), &slot, &e, &ans) != RC_OK)
 		return died(err);
 	if (e == E_OK)

@@ -77,6 +77,7 @@ static enum rc fill_report(struct kms *k, struct offline_report *r, struct core_
 		return fail(err, serr.exit_code, "%s", serr.text);
 	*r = (struct offline_report){
 		.keys = st.keys,
+		.tokens = st.tokens,
 		.epoch = st.epoch,
 		.memory = st.memory,
 		.file_bytes = stat.file_bytes,

@@ -85,11 +85,11 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 	if (e == E_OK)
 		e = keytab_take(o, made, by);
 	/*
-	 * The cache of replays ended with the last service, and an authenticator from before this start may be in it. A client
-	 * whose clock is behind is refused for as long as it is behind.
+	 * Authenticators from before the start are taken: a client whose clock is behind would be refused for minutes. Who
+	 * carried one for the service that ended had the cookie for it already.
 	 */
 	if (e == E_OK && made->auth != AUTH_SIMPLE && !s->replay.bucket &&
-	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, o->now) != RC_OK)
+	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random) != RC_OK)
 		e = E_NO_MEMORY;
 	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
 		e = E_RANDOM;
