@@ -47,7 +47,7 @@ enum rc owner_bundle_read(const struct conf *conf, struct outbuf *out, bool *fou
 	return RC_OK;
 }
 
-enum rc owner_keep(struct kms *k, struct core_error *err)
+static enum rc keep(struct kms *k, struct core_error *err)
 {
 	static const uint8_t none[32];
 	struct wire_status st;
@@ -81,4 +81,15 @@ enum rc owner_keep(struct kms *k, struct core_error *err)
 		return RC_MACHINE;
 	(void)!core_status_locked(k, &st);	/* for those who are told the last one known */
 	return RC_OK;
+}
+
+enum rc owner_keep(struct kms *k, struct core_error *err)
+{
+	struct wire_status st;
+	enum rc rc = keep(k, err);
+
+	/* Durable over there: a service that is started again has it from the store. */
+	if (rc == RC_OK && k->settings && core_status_locked(k, &st) == RC_OK && st.keytab == KEYTAB_SEALED)
+		settings_keytab_forget(k->settings);
+	return rc;
 }

@@ -828,6 +828,15 @@ struct slice settings_keytab(const struct settings *s)
 	return slice_of(s->keytab ? s->keytab : (const uint8_t *)"", s->keytab_len);
 }
 
+void settings_keytab_forget(struct settings *s)
+{
+	if (s->keytab)
+		mem_wipe(s->keytab, s->keytab_len);
+	free(s->keytab);
+	s->keytab = NULL;
+	s->keytab_len = 0;
+}
+
 /* ${user.home} in the default, as Hadoop fills it in. */
 static void keytab_path(const struct settings *s, char *out, size_t room)
 {
@@ -1218,9 +1227,7 @@ void settings_free(struct settings *s)
 	notices_clear(&s->notices);
 	notices_clear(&s->acl_notices);
 	mem_wipe(s->secret, sizeof(s->secret));
-	if (s->keytab)
-		mem_wipe(s->keytab, s->keytab_len);
-	free(s->keytab);
+	settings_keytab_forget(s);
 	free(s);
 }
 
