@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the benchmark. Each takes the run's options and returns raw figures."""
 
+import json
 import os
 import re
 import shutil
@@ -71,6 +72,29 @@ def http(o):
         figures["memory"][f"{s.name} after"] = memory_kib(s.pids())
         s.stop()
     return figures
+
+
+def identity(o):
+    """What it costs to know who is asking: the same request with each kind of credential, in turn."""
+    ours = Ours(o.build, o.dir / "identity")
+    ours.login()
+    fetch = "GET", "/kms/v1/?op=GETDELEGATIONTOKEN&renewer=bench", ""
+    _, _, answer = request(ours.port, *fetch[:2], cookie=ours.cookie)
+    token = json.loads(answer)["Token"]["urlString"]
+    who, decrypt = ("OPTIONS", "/kms/v1/", ""), load.operation(ours, "decrypt")
+    named = "OPTIONS", "/kms/v1/?user.name=bench", ""
+    kinds = (("nobody, refused", who, "", "", True), ("cookie", who, ours.cookie, "", False),
+             ("delegation token", who, "", token, False), ("user name, new cookie", named, "", "", False),
+             ("decrypt by cookie", decrypt, ours.cookie, "", False),
+             ("decrypt by delegation token", decrypt, "", token, False),
+             ("fetch a token, durable", fetch, ours.cookie, "", False))
+    figures = {}
+    for _ in range(o.rounds):
+        for name, what, cookie, shown, refused in kinds:
+            say(f"  {name}")
+            figures.setdefault(name, []).append(load.shoot(ours, name, what, 64, o.seconds, cookie, shown, refused))
+    ours.stop()
+    return {"runs": figures}
 
 
 def handshakes(o, server, version, kind):
@@ -282,5 +306,5 @@ def lines(o):
     return found
 
 
-PARTS = {"core": core, "start": start, "http": http, "tls": tls, "durable": durable, "keys": many_keys,
+PARTS = {"core": core, "start": start, "http": http, "tls": tls, "identity": identity, "durable": durable, "keys": many_keys,
          "instructions": instructions, "lines": lines}

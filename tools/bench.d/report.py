@@ -67,6 +67,17 @@ def show_http(results, h):
     table("Crossings into the service for each call", ["operation, connections", "crossings/call"], lines)
 
 
+def show_identity(runs):
+    lines, base = [], {"OPTIONS": runs["nobody, refused"], "decrypt": runs["decrypt by cookie"]}
+    for name, r in runs.items():
+        to = base["decrypt" if name.startswith("decrypt") else "OPTIONS"]
+        rate, cpu = median([x["per_s"] for x in r]), median([x["us"] for x in r])
+        lines.append([name, f"{rate:.0f}", f"{cpu:.1f}", f"{rate / median([x['per_s'] for x in to]):.2f}",
+                      f"{cpu / median([x['us'] for x in to]):.2f}"])
+    table("Who is asking, 64 connections", ["credential", "requests/s", "CPU us/request", "rate", "CPU"], lines)
+    print("Rate and CPU relative to a request of nobody, which is refused; of decrypt, to the one by cookie.")
+
+
 def show_tls(raw):
     def value(key, who, field):
         runs = raw["runs"].get(f"{key} {who}")
@@ -183,6 +194,8 @@ def show(results):
     h = Http(results)
     if h.raw:
         show_http(results, h)
+    if results.get("identity", {}).get("runs"):
+        show_identity(results["identity"]["runs"])
     if results.get("tls", {}).get("runs"):
         show_tls(results["tls"])
     if "auth_ns" in results.get("core", {}):

@@ -15,7 +15,7 @@ _svsm_kms() {
 		-*) continue;;
 		esac
 		case "$verb" in
-		''|key|eek|store|owner|acl|attest) verb=${verb:+$verb }$word;;
+		''|key|eek|store|owner|acl|audit|attest) verb=${verb:+$verb }$word;;
 		esac
 	done
 	case "$verb" in
@@ -84,6 +84,15 @@ _svsm_kms() {
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		esac;;
+	'audit verify') case "$prev" in
+		--key) return;;
+		--head) return;;
+		--health) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		esac;;
+	'audit show') case "$prev" in
+		--from) return;;
+		--count) return;;
+		esac;;
 	'measure') case "$prev" in
 		--image) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--monitor) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
@@ -140,7 +149,7 @@ _svsm_kms() {
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure attest bench doctor health version completion help --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl audit measure attest bench doctor health version completion help --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --channel --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
 	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
@@ -163,6 +172,9 @@ _svsm_kms() {
 	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	audit) COMPREPLY=($(compgen -W ' verify show' -- "$cur"));;
+	'audit verify') COMPREPLY=($(compgen -W ' --key --head --health --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'audit show') COMPREPLY=($(compgen -W ' --from --count --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	attest) COMPREPLY=($(compgen -W ' report verify' -- "$cur"));;
 	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
