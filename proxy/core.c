@@ -42,7 +42,7 @@ enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body
 		if (bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), ans) != RC_OK)
 			*err = E_INTERNAL;
 		if (call != CALL_AUDIT_RESUME)	/* entries of a service that is gone are of no use */
-			(void)!chainlog_add(the_chain, generation, ans->chain, &last);
+			(void)!chainlog_add(the_chain, generation, ans->chain, false, &last);
 		if (*err != E_TOO_BIG || large)
 			return RC_OK;
 		channel_slot_release(l, *slot);
@@ -540,7 +540,7 @@ static enum rc chain_taken(struct kms *k, const struct wire_ans *ans, uint32_t g
 	}
 	chainlog_start(k->chain, &r);
 	k->chain_taken_up = true;
-	return chainlog_add(k->chain, generation, ans->chain, &last) == RC_OK ? RC_OK : died(err);
+	return chainlog_add(k->chain, generation, ans->chain, false, &last) == RC_OK ? RC_OK : died(err);
 }
 
 static enum rc resume_chain(struct kms *k, struct channel_lane *l, struct core_error *err)
