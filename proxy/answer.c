@@ -15,6 +15,7 @@
 #define AUTHENTICATION "org.apache.hadoop.security.authentication.client.AuthenticationException"
 #define ILLEGAL "java.lang.IllegalArgumentException"
 #define IO "java.io.IOException"
+#define UNLOGGED "The audit chain cannot be written, so nothing is done for anybody; the server's log says why"
 
 _Static_assert((int)KMS_OP_CREATE_KEY == (int)OP_CREATE_KEY &&
 		       (int)KMS_OP_REENCRYPT_EEK_BATCH == (int)OP_REENCRYPT_EEK_BATCH,
@@ -371,6 +372,7 @@ static const struct java_error java_errors[E_COUNT_] = {
 			"The answer is larger than one call to the key service can be; ask for less at a time" },
 	[E_RANDOM] = { 503, IO,
 			"The random source failed its tests; nothing was generated" },
+	[E_AUDIT] = { 503, IO, UNLOGGED },
 };
 
 static void full_text(const struct wire_ans *ans, char *t, size_t n)
@@ -917,6 +919,11 @@ void answer_died(struct work *k)
 {
 	answer_refusal(k, NULL, 503, IO, "The key service stopped and is being started again; nothing is known of this "
 					 "request's outcome");
+}
+
+void answer_unlogged(struct work *k)
+{
+	answer_refusal(k, NULL, 503, IO, UNLOGGED);
 }
 
 void answer_store(struct work *k, const char *text)

@@ -269,6 +269,15 @@ def _(exchange, answer):
     return None
 
 
+@difference("one-form-of-a-token")
+def _(exchange, answer):
+    if exchange.name in ("token: use with damage: kind", "token: use with damage: more"):
+        return failure(answer, 403, "org.apache.hadoop.security.authentication.client.AuthenticationException")
+    if exchange.name in ("token: renew with damage: kind", "token: renew with damage: more"):
+        return {"status": 403, "reason": ANY_TEXT, "headers": {"Set-Cookie": "hadoop.auth=; HttpOnly"}, "body": ""}
+    return None
+
+
 @difference("no-log-level")
 def _(exchange, answer):
     if exchange.name == "logLevel":

@@ -11,7 +11,7 @@ import kdc  # noqa: E402
 import kms  # noqa: E402
 import setting  # noqa: E402
 
-MODULES = ("handshake", "refusals", "keytab", "cluster")
+MODULES = ("handshake", "refusals", "keytab", "cluster", "delegation")
 
 if __name__ == "__main__":
     try:
