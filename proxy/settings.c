@@ -133,6 +133,8 @@ static const struct row table[SET_COUNT] = {
 	[SET_KRB_MECHANISM] = { AUTH "kerberos.name.rules.mechanism", T_ENUM, CORE, "hadoop", .choices = "hadoop|mit",
 		.refusal = "choose one of them", .help =
 		"`hadoop`: a principal that no rule maps to a plain name is refused; `mit`: it is its own name" },
+	[SET_KRB_MECHANISM_ALL] = { "hadoop.security.auth_to_local.mechanism", T_ENUM, 0, "hadoop", .choices = "hadoop|mit",
+		.refusal = "choose one of them", .help = "the same for all of Hadoop; counts if the KMS's own is not set" },
 	[SET_KRB_WHITELIST] = { AUTH "kerberos.endpoint.whitelist", T_STRING, 0, "", .help =
 		"pages that need no authentication, such as `/jmx,/prom`" },
 	[SET_SCHEMES] = { AUTH "multi-scheme-auth-handler.schemes", T_STRING, 0, "", .help =
@@ -967,10 +969,17 @@ static enum rc check_whitelist(struct settings *s, const struct conf *c, struct 
 
 static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_error *err)
 {
+	struct value *own = &s->value[SET_KRB_MECHANISM];
 	enum rc rc;
 
 	if (!settings_kerberos(s))
 		return RC_OK;
+	if (!own->set) {
+		free(own->text);
+		own->text = strdup(settings_str(s, SET_KRB_MECHANISM_ALL));
+		if (!own->text)
+			return no_memory(err);
+	}
 	rc = check_schemes(s, c, err);
 	if (rc == RC_OK)
 		rc = check_whitelist(s, c, err);

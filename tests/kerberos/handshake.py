@@ -151,9 +151,10 @@ def name_rules():
         equal(s.by_cookie(text).status, 200)
         accepted(s.negotiate(login("bob")), "bob", "bob@EXAMPLE.COM")
         accepted(s.negotiate(login("alice")), status=200 if REFERENCE else 403)
-        ours_only()
+    ours_only()
+    with server({**secure_site(), AUTH + "kerberos.name.rules": "RULE:[1:$1@$0](.*@EXAMPLE\\.COM)s/@.*//"}) as s:
+        accepted(s.negotiate(login()))
         refused(s.negotiate(login("alice/admin")), "rule")
-        equal(s.log().count("alice/admin@EXAMPLE.COM: no"), 0, "")
 
 
 @test("in `mit` mode a name that no rule changes stays whole")

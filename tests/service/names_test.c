@@ -73,6 +73,14 @@ TEST(without_a_default_realm_default_maps_nobody)
 	names_free(n);
 }
 
+TEST(a_service_without_a_realm_is_itself_in_mode_mit_only)
+{
+	EXPECT(is(map("DEFAULT", true, "foo/localhost"), "foo/localhost"));
+	EXPECT(is(map("RULE:[2:$1]", true, "foo/localhost"), "foo/localhost"));
+	EXPECT(is(map("DEFAULT", false, "foo/localhost"), NULL));
+	EXPECT(is(map("DEFAULT", true, "foo/a/b"), NULL));
+}
+
 TEST(rules_are_tried_in_order)
 {
 	static const char rules[] = "RULE:[2:$1@$0]([nd]n@.*EXAMPLE\\.COM)s/.*/hdfs/\n"
@@ -128,7 +136,7 @@ TEST(a_result_that_is_no_user_is_refused_in_mode_hadoop)
 TEST(what_is_no_principal_is_refused)
 {
 	static const char *const v[] = { "", "@", "@A", "a@", "a@A@B", "a/@A", "/b@A", "a/b/c@A", "a@A/B", "a//b@A",
-					 "a\n@A", "a\x7f@A", "a/b", "a@A/", "/", "a/", "a@/A" };
+					 "a\n@A", "a\x7f@A", "a@A/", "/", "a/", "a@/A" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(v); i++) {
