@@ -239,6 +239,29 @@ def many_at_once():
         equal(wrong, [])
 
 
+SCHEMES = AUTH + "multi-scheme-auth-handler."
+WEB = "org.apache.hadoop.security.token.delegation.web."
+
+
+@test("the handler may be named by its class, alone or behind the one for several schemes, whose cookies are of another type")
+def by_class():
+    with server({**secure_site(), AUTH + "type": WEB + "KerberosDelegationTokenAuthenticationHandler"}) as s:
+        accepted(s.negotiate(login()))
+    with server({**secure_site(), AUTH + "type": WEB + "MultiSchemeDelegationTokenAuthenticationHandler",
+                 SCHEMES + "schemes": "negotiate", SCHEMES + "schemes.negotiate.handler": "kerberos",
+                 SCHEMES + "delegation.schemes": "negotiate"}) as s:
+        refused(s.ask(), "Authentication required", status=401)
+        context = login()
+        answer = s.negotiate(context)
+        equal(answer.status, 200, answer.reason)
+        expect(context.finish(answer.first("WWW-Authenticate")))
+        text, (user, principal, kind, _) = cookie_of(answer)
+        equal((user, principal, kind), ("alice", "alice@EXAMPLE.COM", "kerberos"))
+        equal(s.by_cookie(text).status, 200)
+        equal(s.by_cookie(text, "/kms/v1/?op=GETDELEGATIONTOKEN").status, 200)
+        refused(s.negotiate("Negotiate YTpi"))
+
+
 @test("a cookie of a Kerberos login ends, and then a token is asked for again")
 def cookie_ends():
     with server({**secure_site(), AUTH + "token.validity": "2"}) as s:
