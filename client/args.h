@@ -30,7 +30,7 @@ struct opt {
 };
 
 #define ARGS_MAX 64		/* options given */
-#define ARGS_WORDS_MAX 8	/* other words given */
+#define ARGS_WORDS_MAX 256	/* other words given */
 
 struct args {
 	const struct opt *tables[2];	/* where names are looked up; the second may be NULL */

@@ -156,11 +156,15 @@ struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const
 	struct kms *k;
 	const char *why;
 
+	o.ca = args_text(&c->args, "ca", NULL);
+	o.insecure = args_has(&c->args, "insecure");
 	o.timeout_ms = (unsigned)args_number(&c->args, "timeout", 60) * 1000;
 	if (kms_url_parse(slice_str(url), &o.url, &why) != RC_OK) {
 		(void)cli_fail(c, EXIT_USAGE, "%s: %s: %s", option, url, why);
 		return NULL;
 	}
+	if (o.url.tls && o.insecure)
+		cli_warn(c, "--insecure: whoever answers at %s is believed, and gets the keys that are sent", url);
 	if (!user[0]) {
 		(void)cli_fail(c, EXIT_USAGE, "--user: the name is empty");
 		return NULL;

@@ -94,6 +94,10 @@ int verb_owner_sign(struct cli *c);
 int verb_owner_enroll(struct cli *c);
 int verb_acl_check(struct cli *c);
 
+/* verb_audit.c */
+int verb_audit_verify(struct cli *c);
+int verb_audit_show(struct cli *c);
+
 /* verb_measure.c */
 int verb_measure(struct cli *c);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Help, manual page and completion, all printed from the table of verbs. */
+#include "client/chain_check.h"
 #include "client/cli.h"
 
 static const struct {
@@ -13,6 +14,7 @@ static const struct {
 	{ EXIT_AUTH, "not authenticated or not authorised (401, 403)" },
 	{ EXIT_NOT_FOUND, "there is no such key or address" },
 	{ EXIT_CONFLICT, "it exists already, it differs, or a check failed" },
+	{ CHAIN_NONE, "10 to 18: what audit verify found; its help says which is which" },
 };
 
 static const struct {

@@ -103,12 +103,12 @@ static bool take_path(struct cursor *c, char *out)
 
 static const struct scheme {
 	const char *prefix;
-	bool spoken;
+	bool tls;
 } schemes[] = {
-	{ "http://", true },
-	{ "kms://http@", true },
-	{ "https://", false },
-	{ "kms://https@", false },
+	{ "http://", false },
+	{ "kms://http@", false },
+	{ "https://", true },
+	{ "kms://https@", true },
 };
 
 static const struct scheme *take_scheme(struct cursor *c)
@@ -128,13 +128,10 @@ enum rc kms_url_parse(struct slice in, struct kms_url *out, const char **why)
 	struct kms_url u = { .port = DEFAULT_PORT, .path = "/kms" };
 	const struct scheme *scheme = take_scheme(&c);
 
-	*why = "expected http://HOST:PORT/kms or kms://http@HOST:PORT/kms";
+	*why = "expected http://HOST:PORT/kms or kms://http@HOST:PORT/kms, or either with https";
 	if (!scheme)
 		return RC_BAD_INPUT;
-	if (!scheme->spoken) {
-		*why = "TLS is not supported by this client yet; use an http:// address, or a local TLS tunnel";
-		return RC_DENIED;
-	}
+	u.tls = scheme->tls;
 	if (!take_hosts(&c, &u)) {
 		*why = "the host name is missing or malformed";
 		return RC_BAD_INPUT;

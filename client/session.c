@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/secure.h"
 #include "client/session.h"
 
 #define COOKIE_MAX 4096
@@ -24,6 +25,7 @@
 struct session {
 	struct session_options o;
 	int fd;				/* -1 when not connected */
+	struct secure *tls;		/* NULL before the first connection, and with http */
 	unsigned host;			/* which of url.host answered last */
 	int64_t deadline;		/* ms on the monotonic clock */
 	char cookie[COOKIE_MAX];	/* as the server wrote it; "" when none */
@@ -55,6 +57,8 @@ struct session *session_new(const struct session_options *o)
 
 static void hang_up(struct session *s)
 {
+	if (s->tls)
+		secure_end(s->tls);
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
@@ -66,6 +70,7 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	hang_up(s);
+	secure_free(s->tls);
 	buf_free(&s->in);
 	mem_wipe(s->cookie, sizeof(s->cookie));
 	free(s);
@@ -146,6 +151,31 @@ static enum rc connect_to(struct session *s, const struct addrinfo *a)
 	return RC_OK;
 }
 
+/* RC_DENIED: it answers, but is not who it should be; another of its addresses would not be tried. */
+static enum rc shake_hands(struct session *s)
+{
+	const char *host = s->o.url.host[s->host];
+	char why[300];
+	enum rc rc;
+
+	if (!s->o.url.tls)
+		return RC_OK;
+	if (!s->tls)
+		s->tls = secure_new(s->o.ca, s->o.insecure, why, sizeof(why));
+	rc = s->tls ? secure_begin(s->tls, s->fd, host, why, sizeof(why)) : RC_MACHINE;
+	while (rc == RC_OK) {
+		rc = secure_handshake(s->tls, why, sizeof(why));
+		if (rc == RC_OK)
+			return RC_OK;
+		if (rc == RC_BUSY) {
+			rc = wait_for(s, secure_events(s->tls));
+			if (rc != RC_OK)
+				return rc;
+		}
+	}
+	return fail(s, RC_MACHINE, "%s:%u: %s", host, s->o.url.port, why);
+}
+
 static enum rc connect_host(struct session *s)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
@@ -161,6 +191,8 @@ static enum rc connect_host(struct session *s)
 			    gai_strerror(err));
 	for (a = list; a; a = a->ai_next) {
 		rc = connect_to(s, a);
+		if (rc == RC_OK)
+			rc = shake_hands(s);
 		if (rc == RC_OK)
 			break;
 	}
@@ -188,6 +220,7 @@ int session_dial(struct session *s)
 	int fd;
 
 	hang_up(s);
+	INVARIANT(!s->o.url.tls);
 	s->deadline = now_ms() + s->o.timeout_ms;
 	if (connect_any(s) != RC_OK)
 		return -1;
@@ -196,11 +229,17 @@ int session_dial(struct session *s)
 	return fd;
 }
 
-/* A server closes idle connections: nothing may be readable on one that waits for our request. */
+/*
+ * A server closes idle connections: nothing may be readable on one that waits for our request. Under TLS there may be
+ * tickets; reading them shows whether there is more.
+ */
 static bool still_open(const struct session *s)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	uint8_t byte;
 
+	if (s->fd >= 0 && s->o.url.tls)
+		return secure_recv(s->tls, &byte, 1) < 0 && errno == EAGAIN;
 	return s->fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
@@ -242,12 +281,13 @@ static enum rc send_all(struct session *s, const struct buf *out)
 	size_t at = 0;
 
 	while (at < out->len) {
-		ssize_t n = send(s->fd, out->p + at, out->len - at, MSG_NOSIGNAL);
+		ssize_t n = s->o.url.tls ? secure_send(s->tls, out->p + at, out->len - at) :
+					   send(s->fd, out->p + at, out->len - at, MSG_NOSIGNAL);
 
 		if (n > 0) {
 			at += (size_t)n;
 		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			enum rc rc = wait_for(s, POLLOUT);
+			enum rc rc = wait_for(s, s->o.url.tls ? secure_events(s->tls) : POLLOUT);
 
 			if (rc != RC_OK)
 				return rc;
@@ -271,16 +311,20 @@ static enum rc read_more(struct session *s)
 	if (!to)
 		return fail(s, RC_NO_ROOM, "the head of the response is too large");
 	for (;;) {
-		rc = wait_for(s, POLLIN);
-		if (rc != RC_OK)
-			return rc;
-		n = recv(s->fd, to, READ_SIZE, 0);
+		/* TLS may hold what the socket does not show any more: first read, then wait. */
+		n = s->o.url.tls ? secure_recv(s->tls, to, READ_SIZE) : recv(s->fd, to, READ_SIZE, 0);
 		if (n > 0) {
 			s->in.len += (size_t)n;
 			return RC_OK;
 		}
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN) {
+			rc = wait_for(s, s->o.url.tls ? secure_events(s->tls) : POLLIN);
+			if (rc != RC_OK)
+				return rc;
+			continue;
+		}
 		(void)fail(s, RC_DENIED, "%s:%u closed the connection before it had answered%s%s",
 			   s->o.url.host[s->host], s->o.url.port, n < 0 ? ": " : "",
 			   n < 0 ? strerror(errno) : "");

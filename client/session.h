@@ -3,7 +3,8 @@
  * One keep-alive HTTP/1.1 connection to a key management server, with Hadoop's authentication: the first
  * request carries user.name, later ones the cookie that came back; after a 401 once more from the start.
  *
- * The server and everything between are not trusted: responses are parsed strictly, bounded in size,
+ * With https the server has to show a certificate (secure.h). Still, the server and everything between are not
+ * trusted: responses are parsed strictly, bounded in size,
  * and a request never takes longer than the timeout.
  */
 #ifndef CLIENT_SESSION_H
@@ -17,6 +18,9 @@ struct session_options {
 	const char *user;	/* borrowed; sent as user.name */
 	unsigned timeout_ms;	/* for one request, connecting included */
 	size_t body_max;	/* of a response, bytes */
+	/* Where url.tls */
+	const char *ca;		/* borrowed; PEM file of authorities to trust, NULL: the system's */
+	bool insecure;		/* believe whoever answers */
 };
 
 struct session;
@@ -53,7 +57,7 @@ const char *session_why(const struct session *s);
 /* How far the server's clock is ahead of ours, in seconds, by its last Date; false when it sent none. */
 MUST_CHECK bool session_skew(const struct session *s, int64_t *seconds);
 
-/* For the load generator: the cookie ("" when none) and a fresh, connected, non-blocking socket or -1. */
+/* For the load generator, http only: the cookie ("" when none) and a fresh, connected, non-blocking socket or -1. */
 const char *session_cookie(const struct session *s);
 int session_dial(struct session *s);
 const struct session_options *session_of(const struct session *s);

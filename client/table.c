@@ -14,8 +14,17 @@ const struct opt cli_common[] = {
 	  .many = true,
 	  .kind = OPT_TEXT,
 	  .arg = "URL",
-	  .help = "the server, http://HOST:PORT/kms or kms://http@HOST:PORT/kms (default: "
+	  .help = "the server, http://HOST:PORT/kms or kms://http@HOST:PORT/kms, or with https (default: "
 		  "$SVSM_KMS_URL, else http://127.0.0.1:9600/kms)" },
+	{ .name = "ca",
+	  .many = true,
+	  .kind = OPT_FILE,
+	  .arg = "FILE",
+	  .help = "for https: the authorities to trust, PEM (default: the system's)" },
+	{ .name = "insecure",
+	  .many = true,
+	  .kind = OPT_FLAG,
+	  .help = "for https: do not check the server's certificate" },
 	{ .name = "user",
 	  .many = true,
 	  .kind = OPT_TEXT,
@@ -159,6 +168,21 @@ static const struct opt owner_opts[] = {
 	{ 0 },
 };
 
+static const struct opt audit_verify_opts[] = {
+	{ .name = "key", .kind = OPT_TEXT, .arg = "HEX",
+	  .help = "the key that signs checkpoints, 64 hexadecimal digits: auditKey of `health`" },
+	{ .name = "head", .kind = OPT_TEXT, .arg = "N:HASH",
+	  .help = "an entry that must be there: auditHead of `health`, noted when the files ended there or later" },
+	{ .name = "health", .kind = OPT_FILE, .arg = "FILE", .help = "take both from what `health -o json` printed" },
+	{ 0 },
+};
+
+static const struct opt audit_show_opts[] = {
+	{ .name = "from", .kind = OPT_NUMBER, .arg = "N", .min = 0, .max = INT64_MAX, .help = "begin with entry N" },
+	{ .name = "count", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = INT64_MAX, .help = "at most so many entries" },
+	{ 0 },
+};
+
 static const struct opt acl_opts[] = {
 	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory" },
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory" },
@@ -288,6 +312,16 @@ const struct verb cli_verbs[] = {
 	  "REENCRYPT_EEK_BATCH. Without --data no key exists, so its key.acl.name is taken to be its own name. The exit code "
 	  "is 0 when it is allowed, 4 when not.",
 	  acl_opts, verb_acl_check, NULL },
+	{ "audit verify", "FILE...", 1, 255, "check that an audit chain is complete and unchanged",
+	  "Reads the files of a chain (kms-audit.chain, rotated ones first) and names the first entry that is not as the core "
+	  "made it. Works offline and needs no right but to read the files. Exit codes: 0 whole, 10 no audit chain, 11 edited, 12 "
+	  "entries removed, 13 reordered or doubled, 14 cut off, 15 a forged checkpoint, 16 another key, 17 another store, 18 "
+	  "nothing wrong but entries declared lost. Without --key anybody could have made the whole chain, without --head the "
+	  "end could be missing.",
+	  audit_verify_opts, verb_audit_verify, NULL },
+	{ "audit show", "FILE...", 1, 255, "print the entries of an audit chain",
+	  "One line for each, with -o json one document. Checks nothing: see audit verify.", audit_show_opts, verb_audit_show,
+	  NULL },
 	{ "measure", "", 0, 0, "compute the launch measurement of a virtual machine's image",
 	  "Prints the launch digest, 96 hex digits, that an attestation report of a machine started from this image shows. "
 	  "Takes the image, or the files it is built from; nothing in them is run.",

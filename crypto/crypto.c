@@ -28,6 +28,7 @@ struct crypto {
 	const EVP_CIPHER *ctr_now[2];	/* what they are bound to */
 	EVP_CIPHER_CTX *gcm;
 	EVP_CIPHER_CTX *chacha;
+	EVP_MD_CTX *sha;
 };
 
 enum rc crypto_start(void)
@@ -60,10 +61,12 @@ struct crypto *crypto_new(void)
 		ok = (c->mac[i] = EVP_MAC_CTX_new(alg.hmac)) != NULL;
 	for (i = 0; ok && i < 2; i++)
 		ok = (c->ctr[i] = EVP_CIPHER_CTX_new()) != NULL;
-	ok = ok && (c->gcm = EVP_CIPHER_CTX_new()) && (c->chacha = EVP_CIPHER_CTX_new());
+	ok = ok && (c->gcm = EVP_CIPHER_CTX_new()) && (c->chacha = EVP_CIPHER_CTX_new()) &&
+	     (c->sha = EVP_MD_CTX_new());
 	/* Bound to their cipher now, so that later calls only change key and IV. */
 	ok = ok && EVP_EncryptInit_ex2(c->gcm, alg.gcm, NULL, NULL, NULL) == 1 &&
-	     EVP_EncryptInit_ex2(c->chacha, alg.chacha, NULL, NULL, NULL) == 1;
+	     EVP_EncryptInit_ex2(c->chacha, alg.chacha, NULL, NULL, NULL) == 1 &&
+	     EVP_DigestInit_ex2(c->sha, alg.sha256, NULL) == 1;
 	if (!ok) {
 		crypto_free(c);
 		return NULL;
@@ -83,6 +86,7 @@ void crypto_free(struct crypto *c)
 		EVP_CIPHER_CTX_free(c->ctr[i]);
 	EVP_CIPHER_CTX_free(c->gcm);
 	EVP_CIPHER_CTX_free(c->chacha);
+	EVP_MD_CTX_free(c->sha);
 	free(c);
 }
 
@@ -215,6 +219,16 @@ enum rc crypto_sha256(const void *p, size_t len, uint8_t out[CRYPTO_HASH_LEN])
 	unsigned n = 0;
 
 	if (EVP_Digest(p, len, out, &n, alg.sha256, NULL) != 1 || n != CRYPTO_HASH_LEN)
+		return RC_MACHINE;
+	return RC_OK;
+}
+
+enum rc crypto_sha256_two(struct crypto *c, struct slice a, struct slice b, uint8_t out[CRYPTO_HASH_LEN])
+{
+	unsigned n = 0;
+
+	if (EVP_DigestInit_ex2(c->sha, NULL, NULL) != 1 || EVP_DigestUpdate(c->sha, a.p, a.len) != 1 ||
+	    EVP_DigestUpdate(c->sha, b.p, b.len) != 1 || EVP_DigestFinal_ex(c->sha, out, &n) != 1 || n != CRYPTO_HASH_LEN)
 		return RC_MACHINE;
 	return RC_OK;
 }

@@ -46,7 +46,7 @@ void crypto_mac_key_wipe(struct crypto_mac_key *k);
  * HMAC-SHA-256 over the concatenation of parts. Each slot (0..CRYPTO_MAC_SLOTS-1) remembers the key
  * it was last used with, so one purpose should keep to one slot.
  */
-#define CRYPTO_MAC_SLOTS 8
+#define CRYPTO_MAC_SLOTS 9
 enum rc crypto_mac(struct crypto *c, unsigned slot, const struct crypto_mac_key *k, const struct slice *parts,
 		   size_t count, uint8_t out[CRYPTO_HASH_LEN]);
 
@@ -71,6 +71,8 @@ enum rc crypto_open(struct crypto *c, const struct secret *once, struct slice aa
 		    uint8_t *out, const uint8_t tag[CRYPTO_TAG_LEN]);
 
 enum rc crypto_sha256(const void *p, size_t len, uint8_t out[CRYPTO_HASH_LEN]);
+/* Of a followed by b, neither empty, with this thread's context. out may be where a or b lies. */
+enum rc crypto_sha256_two(struct crypto *c, struct slice a, struct slice b, uint8_t out[CRYPTO_HASH_LEN]);
 
 /*
  * Random bytes: ChaCha20 with fast key erasure, seeded and reseeded from `entropy` (service/entropy.c).
@@ -108,6 +110,19 @@ enum rc crypto_unwrap(struct crypto *c, struct slice private_der, struct slice i
 enum rc crypto_wrap_keypair(uint8_t *private_der, size_t *private_len, uint8_t *public_der, size_t *public_len);
 
 /*
+ * Sealing bytes of any length for the holder of an X25519 key (ECDH, HKDF-SHA-256, AES-256-GCM):
+ *   blob := ephemeral[32] tag[16] ct[len]
+ * Any 32 bytes are a private key. `info` binds the blob to its purpose. out: in.len + CRYPTO_UPLOAD_OVERHEAD bytes,
+ * or, opening, so many less. RC_BAD_INPUT: no public key, or no blob; RC_DENIED: it does not open.
+ */
+#define CRYPTO_UPLOAD_KEY_LEN 32
+#define CRYPTO_UPLOAD_OVERHEAD (CRYPTO_UPLOAD_KEY_LEN + CRYPTO_TAG_LEN)
+enum rc crypto_upload_public(const struct secret *key, uint8_t out[CRYPTO_UPLOAD_KEY_LEN]);
+enum rc crypto_upload_seal(struct crypto *c, const uint8_t to[CRYPTO_UPLOAD_KEY_LEN], struct slice info, struct slice in,
+			   uint8_t *out);
+enum rc crypto_upload_open(struct crypto *c, const struct secret *key, struct slice info, struct slice in, uint8_t *out);
+
+/*
  * ECDSA P-384 with SHA-384, signatures in DER. crypto_verify(): RC_BAD_INPUT: not a P-384 public key (SPKI DER),
  * RC_DENIED: the signature does not fit. The other two are not used by the service; *len: room on entry.
  */
@@ -115,6 +130,17 @@ enum rc crypto_wrap_keypair(uint8_t *private_der, size_t *private_len, uint8_t *
 enum rc crypto_verify(struct slice public_der, struct slice text, struct slice signature);
 enum rc crypto_sign(struct slice private_der, struct slice text, uint8_t *signature, size_t *len);
 enum rc crypto_public_of(struct slice private_der, uint8_t *der, size_t *len);
+
+/*
+ * Ed25519 (RFC 8032): every 32 bytes are a private key. Verifying: RC_BAD_INPUT: not a public key, RC_DENIED: the
+ * signature does not fit.
+ */
+#define CRYPTO_ED25519_LEN 32
+#define CRYPTO_ED25519_SIG_LEN 64
+enum rc crypto_ed25519_public(const struct secret *key, uint8_t out[CRYPTO_ED25519_LEN]);
+enum rc crypto_ed25519_sign(const struct secret *key, struct slice text, uint8_t out[CRYPTO_ED25519_SIG_LEN]);
+enum rc crypto_ed25519_verify(const uint8_t public[CRYPTO_ED25519_LEN], struct slice text,
+			      const uint8_t signature[CRYPTO_ED25519_SIG_LEN]);
 
 /*
  * The private key of an unencrypted PEM text as DER, for crypto_unwrap(). Not used by the service. *len:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ECDSA on P-384 with SHA-384: what an owner signs, and the core checks. Nothing here is secret but the
- * private key that crypto_sign() is given, outside of the service.
+ * ECDSA on P-384 with SHA-384: what an owner signs, and the core checks. Nothing of that is secret but the
+ * private key that crypto_sign() is given, outside of the service. Ed25519: what the core signs itself.
  */
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -67,6 +67,43 @@ enum rc crypto_public_of(struct slice private_der, uint8_t *der, size_t *len)
 		*len = (size_t)n;
 		rc = RC_OK;
 	}
+	EVP_PKEY_free(k);
+	return rc;
+}
+
+enum rc crypto_ed25519_public(const struct secret *key, uint8_t out[CRYPTO_ED25519_LEN])
+{
+	EVP_PKEY *k = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, key->b, sizeof(key->b));
+	size_t n = CRYPTO_ED25519_LEN;
+	bool ok = k && EVP_PKEY_get_raw_public_key(k, out, &n) == 1 && n == CRYPTO_ED25519_LEN;
+
+	EVP_PKEY_free(k);
+	return ok ? RC_OK : RC_MACHINE;
+}
+
+enum rc crypto_ed25519_sign(const struct secret *key, struct slice text, uint8_t out[CRYPTO_ED25519_SIG_LEN])
+{
+	EVP_PKEY *k = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, key->b, sizeof(key->b));
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = CRYPTO_ED25519_SIG_LEN;
+	bool ok = k && ctx && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, k, NULL) == 1 &&
+		  EVP_DigestSign(ctx, out, &n, text.p, text.len) == 1 && n == CRYPTO_ED25519_SIG_LEN;
+
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(k);
+	return ok ? RC_OK : RC_MACHINE;
+}
+
+enum rc crypto_ed25519_verify(const uint8_t public[CRYPTO_ED25519_LEN], struct slice text,
+			      const uint8_t signature[CRYPTO_ED25519_SIG_LEN])
+{
+	EVP_PKEY *k = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, public, CRYPTO_ED25519_LEN);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	enum rc rc = k ? RC_MACHINE : RC_BAD_INPUT;
+
+	if (k && ctx && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, k, NULL) == 1)
+		rc = EVP_DigestVerify(ctx, signature, CRYPTO_ED25519_SIG_LEN, text.p, text.len) == 1 ? RC_OK : RC_DENIED;
+	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(k);
 	return rc;
 }

@@ -15,10 +15,13 @@
 #define AUTHENTICATION "org.apache.hadoop.security.authentication.client.AuthenticationException"
 #define ILLEGAL "java.lang.IllegalArgumentException"
 #define IO "java.io.IOException"
+#define UNLOGGED "The audit chain cannot be written, so nothing is done for anybody; the server's log says why"
 
 _Static_assert((int)KMS_OP_CREATE_KEY == (int)OP_CREATE_KEY &&
 		       (int)KMS_OP_REENCRYPT_EEK_BATCH == (int)OP_REENCRYPT_EEK_BATCH,
 	       "operations are numbered alike");
+_Static_assert((int)KMS_OP_CANCEL_TOKEN - (int)KMS_OP_GET_TOKEN == (int)DELEGATION_CANCEL - (int)DELEGATION_GET,
+	       "operations of tokens are numbered alike");
 _Static_assert((int)KMS_OP_ACL_ALL - (int)KMS_OP_ACL_MANAGEMENT == (int)KEYOP_ALL - (int)KEYOP_MANAGEMENT,
 	       "key operations are numbered alike");
 
@@ -214,7 +217,7 @@ void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status,
 	begin(k, ans);
 	if (ans)
 		audit_events(k, ans, false);
-	if (!audited && k->op != KMS_OP_STATUS && k->op != KMS_OP_DELEGATION_TOKEN)
+	if (!audited && k->op != KMS_OP_STATUS && k->route.ep != EP_DELEGATION)
 		audit_error(k->w->k->audit, ans ? ans->principal : slice_of("", 0), method_of(k),
 			    slice_str(message ? message : "null"));
 	if (status == 405) {
@@ -369,6 +372,7 @@ static const struct java_error java_errors[E_COUNT_] = {
 			"The answer is larger than one call to the key service can be; ask for less at a time" },
 	[E_RANDOM] = { 503, IO,
 			"The random source failed its tests; nothing was generated" },
+	[E_AUDIT] = { 503, IO, UNLOGGED },
 };
 
 static void full_text(const struct wire_ans *ans, char *t, size_t n)
@@ -865,7 +869,7 @@ bool answer_delegation_method(struct work *k)
 	const char *want = delegation_method(k->route.delegation);
 	char text[256];
 
-	k->op = KMS_OP_DELEGATION_TOKEN;
+	k->op = (enum kms_op)((unsigned)KMS_OP_GET_TOKEN + (unsigned)k->route.delegation);
 	if (slice_is(method_of(k), want))
 		return false;
 	snprintf(text, sizeof(text), "Wrong HTTP method [%.*s] for operation [%s], it should be [%s]",
@@ -880,7 +884,8 @@ bool answer_delegation_method(struct work *k)
 static void count_credential(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
 	struct metrics_worker *m = metrics_worker(k->w->k->metrics, k->w->number);
-	bool refused = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || err == E_TOKEN;
+	/* The token of a renewal is not what shows who asks. */
+	bool refused = err == E_UNAUTHENTICATED || err == E_NEGOTIATE || (err == E_TOKEN && k->shown == CREDENTIAL_TOKEN);
 
 	if (!refused && k->shown == CREDENTIAL_COOKIE && ans->cookie.len)
 		k->shown = CREDENTIAL_USER_NAME;
@@ -914,6 +919,11 @@ void answer_died(struct work *k)
 {
 	answer_refusal(k, NULL, 503, IO, "The key service stopped and is being started again; nothing is known of this "
 					 "request's outcome");
+}
+
+void answer_unlogged(struct work *k)
+{
+	answer_refusal(k, NULL, 503, IO, UNLOGGED);
 }
 
 void answer_store(struct work *k, const char *text)

@@ -169,6 +169,11 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 
 	if (!cur_le64(&body, &epoch) || !cur_str16(&body, UINT16_MAX, &head))
 		return E_INTERNAL;
+	/* What the head vouches for must be there when it is: the staging of these changes is part of it. */
+	if (chainlog_sync(s->chain, head_ans->head.num[0]) != RC_OK) {
+		call_or_kill(s, CALL_ABORT, epoch, NULL);
+		return E_AUDIT;
+	}
 	if (write_group(s, list, head, &serr) != RC_OK) {
 		snprintf(text, room, "%s", serr.text);
 		call_or_kill(s, CALL_ABORT, epoch, NULL);
@@ -198,7 +203,8 @@ enum rc commit_head(struct kms *s, struct core_error *err)
 	channel_slot_release(control, slot);
 	if (outcome == E_OK)
 		return RC_OK;
-	snprintf(err->text, sizeof(err->text), "the store's head cannot be renewed: %s", text[0] ? text : "refused");
+	snprintf(err->text, sizeof(err->text), "the store's head cannot be renewed: %s",
+		 text[0] ? text : outcome == E_AUDIT ? "the audit chain cannot be written" : "refused");
 	err->exit_code = 74;
 	return RC_MACHINE;
 }
@@ -320,8 +326,12 @@ static void run_group(struct kms *s, struct work *list, unsigned count)
 
 	pthread_mutex_lock(&s->control);
 	list = drop_stale(s, list);
-	if (list)
+	if (list && chainlog_refuses(s->chain)) {
+		call_or_kill(s, CALL_ABORT, 0, list);
+		outcome = E_AUDIT;
+	} else if (list) {
 		outcome = commit_list(s, list, text, sizeof(text));
+	}
 	pthread_mutex_unlock(&s->control);
 	group_done(&s->commits, count, mono_ns() - began);
 	finish_group(s, list, outcome, text[0] ? text : NULL);
@@ -405,7 +415,7 @@ static struct work *take_group(struct commit_queue *q, uint64_t until, unsigned 
 	unsigned n = 1;
 
 	pthread_mutex_lock(&q->lock);
-	while (!q->first && !q->stop)
+	while (!q->first && !q->stop && !q->checkpoint)
 		if (pthread_cond_timedwait(&q->more, &q->lock, &t) != 0)
 			break;
 	*stop = q->stop;
@@ -426,6 +436,51 @@ static struct work *take_group(struct commit_queue *q, uint64_t until, unsigned 
 	return list;
 }
 
+/* The core's checkpoint, then a head that knows of it. Caller holds the control lock. */
+static void make_checkpoint(struct kms *s, bool final)
+{
+	struct channel_lane *control = channel_lane(s->channel, CHANNEL_CONTROL);
+	uint8_t request = final, made = 0;
+	struct core_error err;
+	struct wire_ans ans;
+	uint32_t e;
+	int slot;
+
+	if (core_call(control, CALL_AUDIT_CHECKPOINT, slice_of(&request, 1), &slot, &e, &ans) != RC_OK)
+		return;		/* it died: the next one is for its successor */
+	if (e == E_OK && !cur_u8(&ans.body, &made))
+		made = 0;
+	channel_slot_release(control, slot);
+	if (made && commit_head(s, &err) != RC_OK)
+		fprintf(stderr, "svsm-kms: a checkpoint of the audit chain is not in the store: %s\n", err.text);
+}
+
+static bool take_checkpoint(struct commit_queue *q)
+{
+	bool due;
+
+	pthread_mutex_lock(&q->lock);
+	due = q->checkpoint;
+	q->checkpoint = false;
+	pthread_mutex_unlock(&q->lock);
+	return due;
+}
+
+void commit_checkpoint(struct kms *s)
+{
+	pthread_mutex_lock(&s->commits.lock);
+	s->commits.checkpoint = true;
+	pthread_cond_signal(&s->commits.more);
+	pthread_mutex_unlock(&s->commits.lock);
+}
+
+void commit_last_checkpoint(struct kms *s)
+{
+	pthread_mutex_lock(&s->control);
+	make_checkpoint(s, true);
+	pthread_mutex_unlock(&s->control);
+}
+
 static void *commit_thread(void *arg)
 {
 	const uint64_t second = 1000000000, look = 60 * second; /* the interval may be another by then */
@@ -442,6 +497,11 @@ static void *commit_thread(void *arg)
 			run_group(s, list, count);
 		else if (stop)
 			return NULL;
+		if (take_checkpoint(&s->commits) && !chainlog_refuses(s->chain)) {
+			pthread_mutex_lock(&s->control);
+			make_checkpoint(s, false);
+			pthread_mutex_unlock(&s->control);
+		}
 		now = mono_ns();
 		if (now >= due) {
 			remove_expired(s);

@@ -8,14 +8,19 @@
 
 #include "proxy/kms.h"
 
+/* Where the entries of control calls go: one server a process. */
+static struct chainlog *the_chain;
+
 enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body, int *slot, uint32_t *err,
 		  struct wire_ans *ans)
 {
 	bool large = body.len > CALL_PAGE;
 	struct slice bytes;
+	uint32_t generation;
+	uint64_t last;
 	enum rc rc;
 
-	*ans = (struct wire_ans){ .user = slice_of("", 0), .arg = slice_of("", 0) };
+	*ans = (struct wire_ans){ .user = slice_of("", 0), .arg = slice_of("", 0), .chain = slice_of("", 0) };
 	for (;;) {
 		*slot = channel_slot_take(l, large);
 		if (*slot >= 0 && body.len > channel_room(*slot)) {
@@ -27,6 +32,7 @@ enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body
 		if (body.len)
 			memcpy(channel_request(l, *slot), body.p, body.len);
 		INVARIANT(channel_submit(l, *slot, call, body.len));	/* nothing else is under way */
+		generation = channel_lane_generation(l);
 		rc = channel_flush(l);
 		if (rc != RC_OK) {
 			channel_slot_release(l, *slot);
@@ -35,6 +41,8 @@ enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body
 		*err = channel_result(l, *slot, &bytes);
 		if (bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), ans) != RC_OK)
 			*err = E_INTERNAL;
+		if (call != CALL_AUDIT_RESUME)	/* entries of a service that is gone are of no use */
+			(void)!chainlog_add(the_chain, generation, ans->chain, &last);
 		if (*err != E_TOO_BIG || large)
 			return RC_OK;
 		channel_slot_release(l, *slot);
@@ -479,7 +487,114 @@ static enum rc load_records(struct kms *k, bool many_lanes, struct core_error *e
 	return rc;
 }
 
-enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err)
+/* ---- the audit chain ---- */
+
+static void chain_text(struct core_error *err, const struct chain_resumed *r, const char *path, bool refuse)
+{
+	snprintf(err->text, sizeof(err->text),
+		 "%.500s: %llu entries of the audit chain are missing: the store knows of %llu. The file was cut, replaced or "
+		 "removed%s", path, (unsigned long long)r->lost, (unsigned long long)r->sealed,
+		 refuse ? ". Put it back; or start once with svsm.kms.audit.on-failure=continue, and the chain will say that "
+			  "they are lost" : "; the chain says so from here on");
+	err->exit_code = EXIT_STORE;
+}
+
+static enum rc chain_refused(struct kms *k, const struct wire_ans *ans, struct core_error *err)
+{
+	const char *path = k->settings ? settings_str(k->settings, SET_AUDIT_CHAIN_FILE) : "";
+	char name[1200];
+
+	snprintf(err->text, sizeof(err->text), "the audit chain's file (%.500s) ends with an entry that %s", path,
+		 ans->head.num[0] == CHAIN_FORKED ?
+			 "is not the one that the store knows: it, or the store, was replaced by another copy" :
+			 "this store's core did not write: it was changed, or belongs to another store");
+	err->exit_code = EXIT_STORE;
+	if (chainlog_goes_on(k->chain) && chainlog_set_aside(k->chain, name, sizeof(name)) == RC_OK) {
+		fprintf(stderr, "svsm-kms: WARNING: %s; it is now %s\n", err->text, name);
+		return RC_BUSY;
+	}
+	snprintf(err->text + strlen(err->text), sizeof(err->text) - strlen(err->text),
+		 ". Put the right one back; or move it away and start once with svsm.kms.audit.on-failure=continue");
+	return RC_DENIED;
+}
+
+/* Where the core took it up. The service's first life here refuses what is missing, if the setting says so. */
+static enum rc chain_taken(struct kms *k, const struct wire_ans *ans, uint32_t generation, struct core_error *err)
+{
+	struct cursor body = ans->body;
+	struct chain_resumed r;
+	uint64_t last;
+
+	if (!chain_resumed_get(&body, &r))
+		return died(err);
+	if (r.lost && k->chain) {
+		bool refuse = !k->chain_taken_up && !chainlog_goes_on(k->chain);
+
+		chain_text(err, &r, k->settings ? settings_str(k->settings, SET_AUDIT_CHAIN_FILE) : "", refuse);
+		if (refuse)
+			return RC_DENIED;
+		fprintf(stderr, "svsm-kms: WARNING: %s\n", err->text);
+	}
+	chainlog_start(k->chain, &r, generation);
+	k->chain_taken_up = true;
+	return chainlog_add(k->chain, generation, ans->chain, &last) == RC_OK ? RC_OK : died(err);
+}
+
+static enum rc resume_chain(struct kms *k, struct channel_lane *l, struct core_error *err)
+{
+	uint8_t tail[CHAIN_TAIL_LEN], body[2 + CHAIN_TAIL_LEN + 8];
+	struct sink t = sink_of(tail, sizeof(tail)), s = sink_of(body, sizeof(body));
+	struct chain_tail last;
+	struct wire_ans ans;
+	uint64_t seen;
+	uint32_t e;
+	int slot;
+	enum rc rc;
+
+	the_chain = k->chain;
+	if (chainlog_tail(k->chain, &last, &seen))
+		chain_tail_put(&t, &last);
+	wire_blob_req_put(&s, slice_of(tail, t.need));
+	sink_le64(&s, seen);
+	if (core_call(l, CALL_AUDIT_RESUME, slice_of(body, s.need), &slot, &e, &ans) != RC_OK)
+		return died(err);
+	if (e == E_OK)
+		rc = chain_taken(k, &ans, channel_lane_generation(l), err);
+	else if (e == E_AUDIT)
+		rc = chain_refused(k, &ans, err);
+	else
+		rc = refuse(l, err, e, &ans);
+	channel_slot_release(l, slot);
+	return rc == RC_BUSY ? resume_chain(k, l, err) : rc;	/* without a file it is not refused */
+}
+
+void core_declare_gap(struct kms *k)
+{
+	struct channel_lane *l = channel_lane(k->channel, CHANNEL_CONTROL);
+	uint8_t tail[CHAIN_TAIL_LEN], body[2 + CHAIN_TAIL_LEN];
+	struct sink t = sink_of(tail, sizeof(tail)), s = sink_of(body, sizeof(body));
+	struct chain_tail last;
+	struct wire_ans ans;
+	bool given = false;
+	uint32_t e;
+	int slot;
+
+	if (pthread_mutex_trylock(&k->control) != 0)
+		return;
+	if (chainlog_gap_due(k->chain, &last, &given)) {
+		if (given)
+			chain_tail_put(&t, &last);
+		wire_blob_req_put(&s, slice_of(tail, t.need));
+		if (core_call(l, CALL_AUDIT_GAP, slice_of(body, s.need), &slot, &e, &ans) == RC_OK) {
+			if (e != E_OK)
+				fprintf(stderr, "svsm-kms: the core does not declare the audit chain's gap: error %u\n", e);
+			channel_slot_release(l, slot);
+		}
+	}
+	pthread_mutex_unlock(&k->control);
+}
+
+static enum rc bring_store(struct kms *k, bool create, bool many_lanes, struct core_error *err)
 {
 	struct channel_lane *control = channel_lane(k->channel, CHANNEL_CONTROL);
 	struct store_buf head = { 0 };
@@ -514,6 +629,13 @@ enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core
 	if (rc == RC_OK)
 		rc = simple_call(control, CALL_STORE_READY, slice_of("", 0), err);
 	return rc;
+}
+
+enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err)
+{
+	enum rc rc = bring_store(k, create, many_lanes, err);
+
+	return rc == RC_OK ? resume_chain(k, channel_lane(k->channel, CHANNEL_CONTROL), err) : rc;
 }
 
 /* The disk may keep a commit, and with it the control lane, for long; who asks how we are must not wait for it. */

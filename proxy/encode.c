@@ -804,7 +804,6 @@ static void encode_delegation(struct work *k, struct sink *s)
 	uint8_t renewer[WIRE_PRINCIPAL_MAX + 1], service[WIRE_NAME_MAX + 1];
 	struct slice v;
 
-	k->op = KMS_OP_DELEGATION_TOKEN;
 	k->call = calls[k->route.delegation];
 	if (k->call != CALL_DT_GET) {
 		m.token = query_token(k);

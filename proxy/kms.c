@@ -76,6 +76,10 @@ static bool submit(struct work *k)
 	struct kms_worker *w = k->w;
 	struct sink s;
 
+	if (chainlog_refuses(w->k->chain)) {
+		answer_unlogged(k);
+		return true;
+	}
 	for (;;) {
 		k->slot = channel_slot_take(w->lane, k->large);
 		if (k->slot < 0) {
@@ -192,16 +196,48 @@ static void proven(struct work *k, const struct wire_ans *ans)
 	(void)submit(k);
 }
 
-/* What became of one call. staged: the list for the commit thread grows here. */
-static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
+/* The answer to one call. Its entries of the audit chain are gathered. */
+static void take_answer(struct work *k)
 {
 	struct kms_worker *w = k->w;
-	struct wire_ans ans = { .user = slice_of("", 0), .cookie = slice_of("", 0), .arg = slice_of("", 0) };
 	struct slice bytes;
-	uint32_t err = channel_result(w->lane, k->slot, &bytes);
 
-	if (bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), &ans) != RC_OK)
-		err = E_INTERNAL;
+	k->ans = (struct wire_ans){ .user = slice_of("", 0), .cookie = slice_of("", 0), .arg = slice_of("", 0) };
+	k->result = channel_result(w->lane, k->slot, &bytes);
+	if (bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), &k->ans) != RC_OK)
+		k->result = E_INTERNAL;
+	outbuf_add(&w->entries, k->ans.chain);
+}
+
+/*
+ * Before any answer of this crossing leaves, the entries of all of them are with the kernel. RC_DENIED and RC_MACHINE:
+ * they are not, and answers that have one must not leave.
+ */
+static enum rc log_entries(struct kms_worker *w, struct work *list)
+{
+	uint32_t generation = list->generation;
+	uint64_t last = 0;
+	enum rc rc = RC_OK;
+
+	outbuf_reset(&w->entries);
+	for (; list; list = list->next)
+		take_answer(list);
+	if (!outbuf_ok(&w->entries))
+		return RC_DENIED;
+	if (w->entries.len)
+		rc = chainlog_add(w->k->chain, generation, outbuf_slice(&w->entries), &last);
+	return rc == RC_OK ? chainlog_wait(w->k->chain, generation, last) : rc;
+}
+
+/*
+ * What became of one call. staged: the list for the commit thread grows here; that thread looks again whether the
+ * entries are written, and gives the change up if not.
+ */
+static void complete(struct work *k, enum rc logged, uint32_t turns, struct work ***staged_end)
+{
+	struct wire_ans ans = k->ans;
+	uint32_t err = k->result;
+
 	if (err == E_TOO_BIG && !k->large) {
 		slot_drop(k);
 		k->large = true;
@@ -221,7 +257,6 @@ static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
 	if (err == E_OK && is_change(k->call) && !k->refusal.status) {
 		struct cursor body = ans.body;
 
-		k->ans = ans;
 		if (!wire_staged_next(&body, &k->staged)) {
 			answer_call(k, E_INTERNAL, &ans);
 			return;
@@ -230,6 +265,13 @@ static void complete(struct work *k, uint32_t turns, struct work ***staged_end)
 		k->next = NULL;
 		**staged_end = k;
 		*staged_end = &k->next;
+		return;
+	}
+	if (logged != RC_OK && ans.chain.len) {
+		if (logged == RC_MACHINE)
+			answer_died(k);
+		else
+			answer_unlogged(k);
 		return;
 	}
 	if (err == E_OK && k->call == CALL_NAMES && !k->refusal.status) {
@@ -253,12 +295,15 @@ static void run_calls(struct kms_worker *w)
 {
 	struct work *list, *k, *staged = NULL, **staged_end = &staged;
 	uint32_t turns = __atomic_load_n(&w->k->commits.turns, __ATOMIC_SEQ_CST);
-	enum rc rc = channel_flush(w->lane);
+	enum rc rc = channel_flush(w->lane), logged = RC_OK;
 
-	for (list = take_called(w); (k = list);) {
+	list = take_called(w);
+	if (rc == RC_OK && list)
+		logged = log_entries(w, list);
+	for (; (k = list);) {
 		list = k->next;
 		if (rc == RC_OK)
-			complete(k, turns, &staged_end);
+			complete(k, logged, turns, &staged_end);
 		else
 			answer_died(k);
 	}
@@ -424,6 +469,7 @@ void worker_free(struct kms_worker *w)
 	outbuf_free(&w->scratch);
 	outbuf_free(&w->negotiate);
 	outbuf_free(&w->peer_names);
+	outbuf_free(&w->entries);
 	groups_free(w->groups);
 	free(w->decoded);
 	pthread_mutex_destroy(&w->done_lock);

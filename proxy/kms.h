@@ -16,6 +16,7 @@
 #include "channel/channel.h"
 #include "proxy/attest.h"
 #include "proxy/audit.h"
+#include "proxy/chainlog.h"
 #include "proxy/metrics.h"
 #include "proxy/offline.h"
 #include "proxy/server.h"
@@ -122,8 +123,9 @@ struct work {
 	size_t name_len, body_name_len, description_len;
 	uint8_t name[WIRE_VERSION_NAME_MAX], body_name[WIRE_NAME_MAX], user[WIRE_USER_MAX + 1];
 	uint8_t *description;	/* for the audit line; malloc */
-	/* WORK_STAGED */
+	uint32_t result;	/* enum wire_err, with ans */
 	struct wire_ans ans;
+	/* WORK_STAGED */
 	struct wire_staged staged;
 	uint32_t outcome;	/* enum wire_err, or WORK_DIED, WORK_STORE */
 	char *outcome_text;	/* WORK_STORE: what the store said; malloc */
@@ -141,6 +143,7 @@ struct kms_worker {
 	struct work *busy, **busy_end;		/* wait for the commit of another change to their key */
 	struct work *waiting, **waiting_end;	/* wait for a slot */
 	struct outbuf body, headers, scratch;
+	struct outbuf entries;	/* for the audit chain */
 	uint8_t *decoded;	/* the path's name, decoded */
 	size_t decoded_room;
 	/* written by the commit thread */
@@ -160,7 +163,7 @@ struct commit_queue {
 	unsigned queued;	/* in that list */
 	unsigned writers;	/* changes that were under way at once when the last group ended */
 	uint64_t took_ns;	/* the last group */
-	bool stop;
+	bool stop, checkpoint;
 	pthread_t thread;
 	uint32_t turns;		/* atomic: groups finished */
 };
@@ -181,6 +184,8 @@ struct kms {
 	struct store *store;
 	struct server *server;
 	struct audit *audit;
+	struct chainlog *chain;		/* NULL: it is not kept */
+	bool chain_taken_up;		/* once since this program's start */
 	struct metrics *metrics;
 	struct attest *attest;
 	struct tls *tls;	/* NULL: plain HTTP */
@@ -245,6 +250,7 @@ void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans);
 MUST_CHECK bool answer_delegation_method(struct work *k);
 void answer_died(struct work *k);
 void answer_store(struct work *k, const char *text);
+void answer_unlogged(struct work *k);	/* the audit chain cannot be written */
 /* A JSON error; events of ans are written first. */
 void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status, const char *exception,
 		    const char *message);
@@ -292,6 +298,11 @@ void commit_add(struct kms *k, struct work *list);	/* a list by next; ownership 
 /* From any thread: hands finished work back to its worker, which has to be woken. */
 void work_give_back(struct work *k, uint32_t outcome, const char *text);
 
+/* Has the thread make a checkpoint of the audit chain, and keep its place in the store, if anything is new. */
+void commit_checkpoint(struct kms *k);
+/* The last one, in the caller's thread, when no other uses the control lane any more. */
+void commit_last_checkpoint(struct kms *k);
+
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);
 /*
@@ -334,6 +345,8 @@ enum rc setup_choose_channel(struct kms *k, const char *option, struct core_erro
 enum rc setup_channel(struct kms *k, const struct secret *key, struct core_error *err);
 enum rc setup_store(struct kms *k, const char *data, const struct store_options *opt, struct core_error *err);
 enum rc core_open_store(struct kms *k, bool create, bool many_lanes, struct core_error *err);
+/* Has the core say in the chain what its file has lost, if there is such a thing and room for it. */
+void core_declare_gap(struct kms *k);
 /* Without waiting: while the control lane is in use, what it said last. RC_MACHINE: it is not there. */
 enum rc core_status(struct kms *k, struct wire_status *out);
 /* The same, for who holds the control lock: as it is now. */

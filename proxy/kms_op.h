@@ -34,7 +34,6 @@
 	X(KMS_OP_ACL_ALL, "ALL", 0) \
 	/* measured, not audited */ \
 	X(KMS_OP_HANDSHAKE, "OPTIONS", 0) \
-	X(KMS_OP_DELEGATION_TOKEN, "DELEGATION_TOKEN", 0)	/* with a parameter op that is none of the three */ \
 	X(KMS_OP_GET_TOKEN, "GETDELEGATIONTOKEN", 0) \
 	X(KMS_OP_RENEW_TOKEN, "RENEWDELEGATIONTOKEN", 0) \
 	X(KMS_OP_CANCEL_TOKEN, "CANCELDELEGATIONTOKEN", 0) \

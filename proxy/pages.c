@@ -27,6 +27,20 @@ static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
 		outbuf_printf(o, "%02x", *p);
 }
 
+/* auditHead is what `svsm-kms audit verify --head` takes. */
+static void put_chain(struct outbuf *o, const struct kms *s, const struct wire_status *st, const struct chainlog_state *c)
+{
+	const char *state = !s->chain ? "off" : c->dropping ? "dropping" : !c->failing ? "ok" : c->refuse ? "refusing" : "failing";
+
+	outbuf_printf(o, ",\"auditChain\":\"%s\",\"auditWritten\":%llu,\"auditLost\":%llu,\"auditHead\":\"%llu:", state,
+		      (unsigned long long)c->written, (unsigned long long)(c->lost + c->lost_at_start),
+		      (unsigned long long)st->chain_seq);
+	put_hex(o, st->chain_hash, sizeof(st->chain_hash));
+	outbuf_str(o, "\",\"auditKey\":\"");
+	put_hex(o, st->audit_key, sizeof(st->audit_key));
+	outbuf_str(o, "\"");
+}
+
 const char *isolation_protects(const char *isolation)
 {
 	if (strcmp(isolation, "process") == 0)
@@ -46,12 +60,14 @@ static void health(struct work *k)
 	struct wire_status st = { 0 };
 	static const uint8_t no_owner[32];
 	struct audit_state audit;
+	struct chainlog_state chain;
 	OUTBUF o = { 0 };
 	bool up = core_status(s, &st) == RC_OK, ok;
 	const char *isolation = boot_isolation_name(up ? st.isolation : channel_isolation(s->channel));
 
 	audit_state(s->audit, &audit);
-	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing;
+	chainlog_state(s->chain, &chain);
+	ok = up && st.store == STORE_READY && st.random_ok && !audit.failing && !chain.failing && !chain.dropping;
 	outbuf_printf(&o, "{\"status\":\"%s\",\"isolation\":\"%s\",\"protects\":\"%s\",\"version\":\"%s\",",
 		      ok ? "ok" : up ? "degraded" : "starting", isolation, isolation_protects(isolation), SVSM_VERSION);
 	outbuf_printf(&o, "\"store\":\"%s\",\"keys\":%llu,\"tokens\":%llu,\"epoch\":%llu,\"memory\":%llu,",
@@ -66,10 +82,12 @@ static void health(struct work *k)
 	outbuf_printf(&o, "\",\"configVersion\":%llu,", (unsigned long long)st.config_version);
 	outbuf_printf(
 		&o,
-		"\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu}\n",
+		"\"pending\":%u,\"random\":\"%s\",\"memoryLocked\":%s,\"audit\":\"%s\",\"serviceRestarts\":%llu",
 		st.pending, up ? (st.random_ok ? "ok" : "failed") : "unknown",
 		st.memory_locked ? "true" : "false", audit.failing ? "failing" : "ok",
 		(unsigned long long)__atomic_load_n(&s->restarts, __ATOMIC_RELAXED));
+	put_chain(&o, s, &st, &chain);
+	outbuf_str(&o, "}\n");
 	answer_page(k, NULL, 200, NULL, "application/json", "", outbuf_slice(&o));
 }
 

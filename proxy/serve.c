@@ -31,7 +31,8 @@ struct serve {
 	struct server_limits limits;
 	const char *listens[16];
 	char *listen_copy;
-	char data_buf[1024], audit_path[2048], listen_buf[512];
+	char data_buf[1024], audit_path[2048], chain_path[2048], listen_buf[512];
+	uint64_t checkpoint_at, checkpoint_entries;	/* the last one asked for: ms, entry */
 	int signals;
 	uint64_t deaths[5];	/* when the service died lately, ms */
 	struct notify notify;	/* the service manager */
@@ -384,6 +385,47 @@ static enum rc open_audit(struct serve *s, struct core_error *err)
 	return RC_MACHINE;
 }
 
+/* Before the core: it takes the chain up at the file's end. */
+static enum rc open_chain(struct serve *s, struct core_error *err)
+{
+	const char *file = settings_str(s->k.settings, SET_AUDIT_CHAIN_FILE);
+	struct chainlog_options o = { .path = s->chain_path,
+				      .refuse = strcmp(settings_str(s->k.settings, SET_AUDIT_ON_FAILURE), "refuse") == 0 };
+	char why[sizeof(err->text)];
+	enum rc rc;
+
+	if (strcmp(file, "none") == 0) {
+		say("warning: svsm.kms.audit.chain.file is none: nobody will be able to tell whether the audit log was changed");
+		return RC_OK;
+	}
+	snprintf(s->chain_path, sizeof(s->chain_path), "%s%s%s", *file == '/' ? "" : s->data, *file == '/' ? "" : "/", file);
+	rc = chainlog_open(&o, &s->k.chain, why, sizeof(why));
+	if (rc == RC_OK && *why)
+		say(why);
+	if (rc != RC_OK)
+		snprintf(err->text, sizeof(err->text), "%s", *why ? why : "no memory");
+	err->exit_code = rc == RC_BAD_INPUT ? 65 : 74;
+	return rc;
+}
+
+/* Declares what was lost; has a checkpoint made when it is time. */
+static void tick_chain(struct serve *s)
+{
+	struct chainlog_state st;
+	uint64_t ms = mono_ms();
+
+	if (!s->k.chain)
+		return;
+	core_declare_gap(&s->k);
+	chainlog_state(s->k.chain, &st);
+	if (ms - s->checkpoint_at < (uint64_t)settings_int(s->k.settings, SET_AUDIT_CHECKPOINT_MS) &&
+	    st.written - s->checkpoint_entries < (uint64_t)settings_int(s->k.settings, SET_AUDIT_CHECKPOINT_ENTRIES))
+		return;
+	s->checkpoint_at = ms;
+	s->checkpoint_entries = st.written;
+	commit_checkpoint(&s->k);
+}
+
 static enum rc add_recovery_slot(struct serve *s, struct core_error *err);
 
 /* An empty store is the oldest of all. */
@@ -413,6 +455,8 @@ static enum rc start_core(struct serve *s, struct core_error *err)
 	/* An existing store without its key must not get a new key. */
 	snprintf(file, sizeof(file), "%s/store.mdb", s->data);
 	rc = setup_store(k, s->data, &opt, err);
+	if (rc == RC_OK)
+		rc = open_chain(s, err);
 	if (rc == RC_OK) {
 		struct store_buf head = { 0 };
 		bool fresh = store_head_get(k->store, &head, NULL) == RC_OK && !head.found;
@@ -571,6 +615,7 @@ static void reload_all(struct serve *s)
 
 	if (audit_reopen(k->audit) != RC_OK)
 		say("the audit log could not be opened again; the old file stays in use");
+	(void)!chainlog_reopen(k->chain);	/* it says so itself */
 	if (setup_conf(s->conf_dir, &conf, &settings, &err) != RC_OK) {
 		fprintf(stderr, "svsm-kms: configuration not reloaded, the old one stays: %s\n", err.text);
 		return;
@@ -690,6 +735,7 @@ static bool restart_service(struct serve *s)
 			 ARRAY_LEN(s->deaths));
 		return false;
 	}
+	chainlog_died(k->chain);	/* who waits for its entries may hold the lock */
 	core_status_forget(k);
 	pthread_mutex_lock(&k->control);
 	core_status_forget(k);	/* who asked in between may have been told the old */
@@ -731,6 +777,7 @@ static int run(struct serve *s)
 
 		(void)!poll(p, 2, (int)(tick < TICK_MS ? tick : TICK_MS));
 		audit_tick(k->audit);
+		tick_chain(s);
 		metrics_tick(k->metrics, mono_ms() * 1000000);
 		sign_of_life(s);
 		if (p[1].revents && !restart_service(s))
@@ -796,8 +843,11 @@ static void stop_threads(struct kms *k)
 	bool watched = pthread_create(&w.thread, NULL, watch_stop, &w) == 0;
 
 	server_stop(k->server, STOP_MS);
-	if (k->commits.thread)
+	if (k->commits.thread) {
 		commit_stop(k);
+		if (!chainlog_refuses(k->chain))
+			commit_last_checkpoint(k);
+	}
 	pthread_mutex_lock(&w.lock);
 	w.stopped = true;
 	pthread_cond_signal(&w.cond);
@@ -819,6 +869,7 @@ static void shut_down(struct serve *s)
 	for (i = 0; k->worker && i < k->workers; i++)
 		worker_free(&k->worker[i]);
 	channel_close(k->channel);
+	chainlog_close(k->chain);
 	peers_free(k->peers);
 	audit_close(k->audit);
 	store_close(k->store);
@@ -913,6 +964,7 @@ int serve_main(int argc, char **argv)
 		return err.exit_code;
 	}
 	print_ready(&s);
+	s.checkpoint_at = mono_ms();
 	code = run(&s);
 	notify_stopping(&s.notify, code ? s.k.fatal : "Finishing requests");
 	shut_down(&s);

@@ -175,8 +175,11 @@ static void bury(struct worker *w, struct server_conn *c)
 }
 
 /* However it ended, it is not under way any more. */
-static void handshake_over(struct worker *w, struct server_conn *c)
+static void handshake_over(struct worker *w, struct server_conn *c, bool done)
 {
+	COUNT(w->counters.handshakes, done);
+	COUNT(w->counters.resumed, done && tls_conn_resumed(c->tls));
+	COUNT(w->counters.handshakes_failed, !done);
 	c->state = CONN_READING;
 	timer_clear(c);
 	__atomic_fetch_sub(&w->server->shaking, 1, __ATOMIC_RELAXED);
@@ -186,10 +189,8 @@ void conn_kill(struct worker *w, struct server_conn *c)
 {
 	if (c->fd < 0)
 		return;
-	if (c->state == CONN_HANDSHAKE) {
-		COUNT(w->counters.handshakes_failed, 1);
-		handshake_over(w, c);
-	}
+	if (c->state == CONN_HANDSHAKE)
+		handshake_over(w, c, false);
 	if (c->tls)
 		tls_conn_close(c->tls);
 	close(c->fd);
@@ -463,15 +464,12 @@ static bool conn_handshake(struct worker *w, struct server_conn *c)
 			conn_kill(w, c);
 		return false;
 	case TLS_DONE:
-		COUNT(w->counters.handshakes, 1);
-		COUNT(w->counters.resumed, tls_conn_resumed(c->tls));
-		handshake_over(w, c);
+		handshake_over(w, c, true);
 		c->readable = tls_conn_more(c->tls);
 		timer_set(w, c, TIMER_IDLE);
 		return true;
 	case TLS_PLAIN_HTTP:
-		COUNT(w->counters.handshakes_failed, 1);
-		handshake_over(w, c);
+		handshake_over(w, c, false);
 		tls_conn_free(c->tls);
 		c->tls = NULL;
 		conn_error(w, c, 400, "This port speaks HTTPS: write https:// instead of http:// in the address");
@@ -479,8 +477,7 @@ static bool conn_handshake(struct worker *w, struct server_conn *c)
 	case TLS_FAILED:
 		break;
 	}
-	COUNT(w->counters.handshakes_failed, 1);
-	handshake_over(w, c);
+	handshake_over(w, c, false);
 	linger(w, c);	/* what the peer has already sent must not cost it our alert */
 	return false;
 }

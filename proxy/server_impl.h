@@ -24,6 +24,7 @@
 #define EVENTS 256
 #define LINGER_CONNS 256 /* connections being refused at a time, for each worker */
 #define FIXED_HEADERS 2048
+#define TLS_THRIFTY 512 /* further connections save memory rather than time */
 #define HANDSHAKE_STEPS 16 /* TLS handshakes a worker takes a step of in one turn: each may cost a signature */
 
 enum wake {

@@ -301,7 +301,7 @@ MUST_CHECK static bool expect_handshake(struct worker *w, struct server_conn *c)
 	struct server *s = w->server;
 
 	if (__atomic_add_fetch(&s->shaking, 1, __ATOMIC_RELAXED) <= s->limits.handshakes || evict_handshake(w))
-		c->tls = tls_conn_new(s->config->tls, c->fd);
+		c->tls = tls_conn_new(s->config->tls, c->fd, __atomic_load_n(&s->open, __ATOMIC_RELAXED) > TLS_THRIFTY);
 	if (!c->tls)
 		__atomic_fetch_sub(&s->shaking, 1, __ATOMIC_RELAXED);
 	return c->tls;

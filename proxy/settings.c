@@ -209,6 +209,18 @@ static const struct row table[SET_COUNT] = {
 		"seconds that a client's clock may be wrong" },
 	[SET_AUDIT_FILE] = { "svsm.kms.audit.file", T_PATH, 0, "kms-audit.log", .help =
 		"audit log; a relative path starts in the data directory" },
+	[SET_AUDIT_CHAIN_FILE] = { "svsm.kms.audit.chain.file", T_PATH, 0, "kms-audit.chain", .help =
+		"tamper-evident audit chain, beside the audit log; a relative path starts in the data directory; `none`: it is "
+		"not kept" },
+	[SET_AUDIT_ON_FAILURE] = { "svsm.kms.audit.on-failure", T_ENUM, 0, "refuse", .choices = "refuse|continue", .refusal =
+		"write refuse (requests are refused while the audit chain cannot be kept) or continue (they go on, and the "
+		"chain says what it lost)", .help =
+		"while the audit chain cannot be written: `refuse` requests (503), and the start if entries are missing; or "
+		"`continue`, with the gap declared in the chain" },
+	[SET_AUDIT_CHECKPOINT_MS] = { "svsm.kms.audit.checkpoint.interval.ms", T_MS, 0, "30000", 100, DAY_MS, .help =
+		"how often, if anything is new, the audit chain gets a signed checkpoint and the store's head remembers it" },
+	[SET_AUDIT_CHECKPOINT_ENTRIES] = { "svsm.kms.audit.checkpoint.entries", T_INT, 0, "100000", 1, INT64_C(1) << 40, .help =
+		"the same after so many entries" },
 	[SET_STORE_MAP_MAX] = { "svsm.kms.store.map.max", T_SIZE, 0, "16g", 1 << 20, INT64_C(1) << 44, .help =
 		"bytes the store may grow to" },
 	[SET_STORE_EPOCH_MIN] = { "svsm.kms.store.epoch.min", T_INT, 0, "0", 0, INT64_MAX, .help =

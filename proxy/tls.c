@@ -54,6 +54,7 @@ struct tls_conn {
 	int fd;
 	bool ready;   /* the socket may hold something */
 	bool hung_up; /* and then its end */
+	bool ended;   /* which has been read */
 	bool done, failed, closed, wants_write;
 	char *client;
 };
@@ -316,7 +317,7 @@ MUST_CHECK static bool set_rules(SSL_CTX *ctx, const struct tls_options *o)
 {
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 				 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_security_level(ctx, o->security_level ? (int)o->security_level : 2);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
@@ -511,6 +512,7 @@ static int sock_read(BIO *b, char *to, int len)
 	}
 	if (n < 0 && errno == EAGAIN)
 		BIO_set_retry_read(b);
+	c->ended |= n == 0;
 	return (int)n;
 }
 
@@ -530,9 +532,12 @@ static int sock_write(BIO *b, const char *from, int len)
 
 static long sock_ctrl(BIO *b, int cmd, long num, void *ptr)
 {
-	(void)b;
+	struct tls_conn *c = BIO_get_data(b);
+
 	(void)num;
 	(void)ptr;
+	if (cmd == BIO_CTRL_EOF)	/* an end without close_notify is an end all the same: HTTP knows its lengths */
+		return c->ended;
 	return cmd == BIO_CTRL_FLUSH || cmd == BIO_CTRL_DUP;
 }
 
@@ -563,7 +568,7 @@ static BIO *sock_bio(struct tls_conn *c)
 
 /* ---- connections ---- */
 
-struct tls_conn *tls_conn_new(struct tls *t, int fd)
+struct tls_conn *tls_conn_new(struct tls *t, int fd, bool thrifty)
 {
 	struct tls_conn *c = calloc(1, sizeof(*c));
 	BIO *bio = c ? sock_bio(c) : NULL;
@@ -582,6 +587,8 @@ struct tls_conn *tls_conn_new(struct tls *t, int fd)
 		return NULL;
 	}
 	SSL_set_bio(c->ssl, bio, bio);
+	if (thrifty)
+		SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_accept_state(c->ssl);
 	return c;
 }
@@ -634,6 +641,7 @@ enum tls_step tls_conn_handshake(struct tls_conn *c)
 	if (n == 1) {
 		c->done = true;
 		keep_client(c);
+		ERR_clear_error();	/* such as of a ticket that was none */
 		return TLS_DONE;
 	}
 	switch (SSL_get_error(c->ssl, n)) {
@@ -661,12 +669,13 @@ static int errno_of(struct tls_conn *c, int ret)
 	return ECONNRESET;
 }
 
+/* The error queue, which SSL_get_error() looks at, is empty before each of these: whoever fails clears it. */
+
 ssize_t tls_conn_recv(struct tls_conn *c, void *to, size_t room)
 {
 	size_t n = 0;
 	int ret, e;
 
-	ERR_clear_error();
 	ret = SSL_read_ex(c->ssl, to, room, &n);
 	if (ret == 1) {
 		c->wants_write = false;
@@ -683,7 +692,6 @@ ssize_t tls_conn_send(struct tls_conn *c, const struct iovec *v, size_t count)
 	size_t total = 0, i, at, n;
 	int ret;
 
-	ERR_clear_error();
 	for (i = 0; i < count; i++) {
 		for (at = 0; at < v[i].iov_len; at += n, total += n) {
 			n = 0;

@@ -50,8 +50,11 @@ void tls_free(struct tls *t);
 
 /* ---- one connection, in its worker's thread ---- */
 
-/* Takes no ownership of fd. NULL: out of memory. */
-struct tls_conn *tls_conn_new(struct tls *t, int fd);
+/*
+ * Takes no ownership of fd. thrifty: holds its buffers (34 KiB) only while they are in use, which costs a tenth of the
+ * time of a small request. NULL: out of memory.
+ */
+struct tls_conn *tls_conn_new(struct tls *t, int fd, bool thrifty);
 void tls_conn_free(struct tls_conn *c);
 
 /* The socket has been reported readable; hung_up: and the peer will send no more. */

@@ -165,6 +165,7 @@ enum wire_err auth_check(struct op *o, const struct wire_cred *cred)
 	struct crypto_mac_key cur, old;
 	enum wire_err e;
 
+	chain_see(o, cred);
 	if (signer_get(o->w, &o->s->signer, o->cfg->validity_ms, o->now, &cur, &old) != RC_OK)
 		e = E_RANDOM;
 	else

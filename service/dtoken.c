@@ -2,14 +2,21 @@
 /* The form of delegation tokens; see dtoken.h. What is read here may have been written by anybody. */
 #include "service/dtoken.h"
 
+static const char LONG_FORM[] =
+	"java.io.IOException: a number of the delegation token is not in its shortest form";
 #define CUT "java.io.EOFException"
-#define LONG_FORM "java.io.IOException: a number of the delegation token is not in its shortest form"
 #define BIG "java.io.IOException: value too long to fit in integer"
 #define ONE_MIN (-112)	/* the least that a single byte says itself */
 
 static bool is_short(uint8_t first)
 {
 	return (int8_t)first >= ONE_MIN;
+}
+
+/* Bytes that follow the first one of a number. */
+static unsigned payload(uint8_t first)
+{
+	return is_short(first) ? 0 : (unsigned)(((int8_t)first < -120 ? -120 : ONE_MIN) - (int8_t)first);
 }
 
 bool dtoken_vlong_get(struct cursor *c, int64_t *out)
@@ -28,7 +35,7 @@ bool dtoken_vlong_get(struct cursor *c, int64_t *out)
 		return true;
 	}
 	negative = (int8_t)first < -120;
-	n = (unsigned)((negative ? -120 : ONE_MIN) - (int8_t)first);
+	n = payload(first);
 	for (i = 0; i < n; i++) {
 		if (!cur_u8(&t, &b) || (i == 0 && b == 0))
 			return false;
@@ -61,20 +68,19 @@ void dtoken_vlong_put(struct sink *s, int64_t v)
 /* Where a number stops being readable: at the end of the bytes, or in itself. */
 static const char *vlong_fault(const struct cursor *c)
 {
-	int8_t first = c->left ? (int8_t)c->at[0] : 0;
-
-	if (c->left == 0 || (!is_short(c->at[0]) && c->left <= (size_t)((first < -120 ? -120 : ONE_MIN) - first)))
-		return CUT;
-	return LONG_FORM;
+	return c->left == 0 || c->left <= payload(c->at[0]) ? CUT : LONG_FORM;
 }
 
 static const char *get_vint(struct cursor *c, int32_t *out)
 {
 	struct cursor t = *c;
+	const char *why;
 	int64_t v;
 
-	if (!dtoken_vlong_get(&t, &v))
-		return vlong_fault(c);
+	if (!dtoken_vlong_get(&t, &v)) {
+		why = vlong_fault(c);
+		return why == LONG_FORM && payload(c->at[0]) > sizeof(*out) ? BIG : why;
+	}
 	if (v < INT32_MIN || v > INT32_MAX)
 		return BIG;
 	*c = t;

@@ -27,8 +27,8 @@ static void answer_one(struct lane *l)
 	    sub.len <= call_slot_len(sub.slot)) {
 		size_t off = call_slot_off(sub.slot);
 
-		result = svc_call(l->svc, l->worker, sub.call, shared_of(l->req + off, sub.len), l->rsp + off,
-				  call_slot_len(sub.slot), &len);
+		result = svc_call_more(l->svc, l->worker, sub.call, shared_of(l->req + off, sub.len), l->rsp + off,
+				       call_slot_len(sub.slot), &len);
 	}
 	*cpl = (struct call_cpl){ .result = result, .len = len };
 	l->done++;
@@ -45,6 +45,7 @@ unsigned lane_sweep(struct lane *l)
 	svc_time(l->svc, REQ_CTL(l)->now_ms);
 	for (i = 0; i < n; i++)
 		answer_one(l);
+	svc_calls_end(l->worker);
 	l->done = tail;
 	if (l->control)
 		svc_evidence(l->svc, &RSP_CTL(l)->evidence);

@@ -325,6 +325,13 @@ enum wire_err op_dt_get(struct op *o)
 	return e;
 }
 
+/* Of this number there was no master key when the token says it was made: to Hadoop another case than a wrong
+ * password. */
+MUST_CHECK static bool key_unknown(const struct op *o, const struct dtoken_id *id)
+{
+	return id->key != (int32_t)((uint64_t)id->issued / o->cfg->dt_update_ms & INT32_MAX);
+}
+
 static enum wire_err may_renew(struct op *o, const struct dtoken *t, struct key **k)
 {
 	char id[ID_TEXT_MAX], most[40], now[40];
@@ -344,6 +351,13 @@ static enum wire_err may_renew(struct op *o, const struct dtoken *t, struct key 
 	e = password_fits(o, t, &fits);
 	if (e != E_OK)
 		return e;
+	if (!fits && key_unknown(o, &t->id))
+		return say(
+			o, E_TOKEN_DENIED,
+			INVALID
+			"Unable to find master key for keyId=%d from cache. Failed to renew an unexpired token %s "
+			"with sequenceNumber=%d",
+			t->id.key, id, t->id.sequence);
 	if (!fits)
 		return say(o, E_TOKEN_DENIED, DENIED "%.*s is trying to renew a token %s with wrong password",
 			   TEXT(o->user), id);

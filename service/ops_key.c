@@ -390,7 +390,8 @@ enum wire_err op_names(struct op *o)
 	next_at = sink_room(&o->out, 8);
 	count_at = sink_room(&o->out, 4);
 	INVARIANT(next_at && count_at);
-	keep = o->ans.user.len + o->ans.cookie.len + 64;	/* for the trailer */
+	keep = o->ans.user.len + o->ans.principal.len + o->ans.real.len + o->ans.cookie.len + 64 +
+	       chain_need(o, slice_of("", 0));	/* for the trailer */
 	for (k = keys_from(&o->s->keys, m.from, &hint); k; k = keys_from(&o->s->keys, k->seq + 1, &hint)) {
 		struct slice name = key_name(k);
 

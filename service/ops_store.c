@@ -18,11 +18,45 @@ enum wire_err op_hello(struct op *o)
 	return E_OK;
 }
 
+/* Of an unsigned configuration, for the audit chain: every property but the secrets, as they came. */
+static enum rc config_digest(struct op *o, const struct wire_config_req *m, uint8_t out[CRYPTO_HASH_LEN])
+{
+	struct cursor in = m->property;
+	struct slice name, value;
+	enum rc rc = RC_OK;
+
+	memset(out, 0, CRYPTO_HASH_LEN);
+	while (rc == RC_OK && wire_property_next(&in, &name, &value)) {
+		uint64_t lens[2] = { name.len, value.len };
+		struct slice parts[] = { slice_of(lens, sizeof(lens)), name, value };
+		size_t i;
+
+		if (slice_starts(name, "svsm.secret."))
+			continue;
+		for (i = 0; rc == RC_OK && i < ARRAY_LEN(parts); i++)
+			rc = crypto_sha256_two(o->w->crypto, slice_of(out, CRYPTO_HASH_LEN), parts[i], out);
+	}
+	return rc;
+}
+
+/* What was asked to be in force, and whether it is. Caller holds the lock. */
+static void note_config(struct op *o, enum wire_err e, uint64_t version, const uint8_t hash[CRYPTO_HASH_LEN])
+{
+	uint8_t detail[8 + CRYPTO_HASH_LEN + 32];
+	struct sink s = sink_of(detail, sizeof(detail));
+
+	sink_le64(&s, version);
+	sink_put(&s, hash, CRYPTO_HASH_LEN);
+	sink_put(&s, o->s->txn.owner.id, sizeof(o->s->txn.owner.id));
+	chain_control(o, CHAIN_CONFIG, e, slice_of(detail, sizeof(detail)));
+}
+
 /* Parses, judges, puts in force. by: who signed it, or NULL. */
 static enum wire_err configure(struct op *o, const struct wire_config_req *m, const struct signed_by *by)
 {
 	struct svc *s = o->s;
 	struct config *made, *old;
+	uint8_t hash[CRYPTO_HASH_LEN];
 	struct slice bad;
 	const char *why;
 	enum wire_err e;
@@ -42,16 +76,20 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 	if (rc != RC_OK)
 		return E_NO_MEMORY;
 	old = made;
+	if (by)
+		memcpy(hash, by->by.hash, sizeof(hash));
+	else if (config_digest(o, m, hash) != RC_OK)
+		memset(hash, 0, sizeof(hash));
 	pthread_rwlock_wrlock(&s->lock);
 	e = owner_judge(o, by);
 	if (e == E_OK)
 		e = keytab_take(o, made, by);
 	/*
-	 * Authenticators from before the start are taken: a client whose clock is behind would be refused for minutes. Who
-	 * carried one for the service that ended had the cookie for it already.
+	 * The cache of replays ended with the last service, and an authenticator from before this start may be in it. A client
+	 * whose clock is behind is refused for as long as it is behind.
 	 */
 	if (e == E_OK && made->auth != AUTH_SIMPLE && !s->replay.bucket &&
-	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, 0) != RC_OK)
+	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, o->now) != RC_OK)
 		e = E_NO_MEMORY;
 	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
 		e = E_RANDOM;
@@ -59,7 +97,9 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 		old = s->config;
 		s->config = made;
 		owner_take(s, by);
+		memcpy(s->config_hash, hash, sizeof(hash));
 	}
+	note_config(o, e, by ? by->by.version : 0, hash);
 	pthread_rwlock_unlock(&s->lock);
 	config_free(old);
 	return e;
@@ -122,6 +162,13 @@ enum wire_err op_status(struct op *o)
 	st.keytab = keytab_state(o);
 	st.random_ok = crypto_random_get(o->w->crypto, &o->w->random, &probe, 1) == RC_OK;
 	memcpy(st.store_id, s->store.id, sizeof(st.store_id));
+	if (s->store.state == STORE_READY) {
+		struct chain_at at = chain_position(s);
+
+		st.chain_seq = at.seq;
+		memcpy(st.chain_hash, at.hash, sizeof(st.chain_hash));
+		chain_public(s, st.audit_key);
+	}
 	sink_put(&o->out, &st, sizeof(st));
 	return E_OK;
 }
@@ -173,6 +220,10 @@ enum wire_err op_store_create(struct op *o)
 	if (rc != RC_OK) {
 		seal_wipe(st);
 		return E_RANDOM;
+	}
+	if (chain_ready(o) != RC_OK) {
+		seal_wipe(st);
+		return E_INTERNAL;
 	}
 	st->state = STORE_READY;
 	owner_at_ready(o);
@@ -411,6 +462,10 @@ enum wire_err op_store_ready(struct op *o)
 		refuse_store(s);
 		return E_SET;
 	}
+	if (chain_ready(o) != RC_OK) {
+		refuse_store(s);
+		return E_INTERNAL;
+	}
 	st->state = STORE_READY;
 	owner_at_ready(o);
 	return E_OK;
@@ -432,7 +487,7 @@ static bool recovery_key_allowed(struct op *o, struct slice der)
 /* Body: slot:str16, to be stored beside the platform's. */
 enum wire_err op_slot_recovery(struct op *o)
 {
-	uint8_t slot[SEAL_SLOT_RECOVERY_LEN];
+	uint8_t slot[SEAL_SLOT_RECOVERY_LEN], hash[CRYPTO_HASH_LEN];
 	struct slice der;
 
 	if (wire_blob_req_get(o->in, &der) != RC_OK)
@@ -441,6 +496,9 @@ enum wire_err op_slot_recovery(struct op *o)
 		return E_OWNER_ONLY;
 	if (seal_slot_recovery(o->w, &o->s->store, der, slot) != RC_OK)
 		return E_RECOVERY_KEY;
+	if (crypto_sha256(der.p, der.len, hash) != RC_OK)
+		return E_INTERNAL;
+	chain_control(o, CHAIN_RECOVERY_SLOT, E_OK, slice_of(hash, sizeof(hash)));
 	sink_str16(&o->out, slice_of(slot, sizeof(slot)));
 	return E_OK;
 }

@@ -56,6 +56,18 @@ enum rc seal_derive(struct svc_worker *w, struct store *st)
 	return rc;
 }
 
+enum rc seal_subkey(struct svc_worker *w, const struct store *st, const char *label, struct secret *out)
+{
+	struct slice parts[] = { slice_str(label), slice_of("\0", 1), slice_of(st->id, sizeof(st->id)) };
+	struct crypto_mac_key root = { 0 };
+	enum rc rc;
+
+	crypto_mac_key_set(&root, st->root.b, sizeof(st->root.b));
+	rc = crypto_mac(w->crypto, MAC_SIGN_OLD, &root, parts, ARRAY_LEN(parts), out->b);
+	crypto_mac_key_wipe(&root);
+	return rc;
+}
+
 void seal_wipe(struct store *st)
 {
 	mem_wipe(st, sizeof(*st));
@@ -180,7 +192,8 @@ struct head_aad {
 };
 ABI_SIZE(struct head_aad, 32);
 
-#define HEAD_PLAIN (8 * 4 + 32 * 3)
+#define HEAD_FORMAT 2
+#define HEAD_PLAIN (8 * 5 + 32 * 4)
 
 enum rc seal_head(struct svc_worker *w, const struct store *st, const struct head *h, uint8_t out[SEAL_HEAD_LEN])
 {
@@ -198,7 +211,9 @@ enum rc seal_head(struct svc_worker *w, const struct store *st, const struct hea
 	sink_put(&p, h->owner.id, sizeof(h->owner.id));
 	sink_le64(&p, h->owner.version);
 	sink_put(&p, h->owner.hash, sizeof(h->owner.hash));
-	sink_le64(&s, FORMAT);
+	sink_le64(&p, h->chain.seq);
+	sink_put(&p, h->chain.hash, sizeof(h->chain.hash));
+	sink_le64(&s, HEAD_FORMAT);
 	sink_le64(&s, h->epoch);
 	salt = sink_room(&s, SEAL_SALT);
 	tag = sink_room(&s, CRYPTO_TAG_LEN);
@@ -225,7 +240,7 @@ enum rc seal_head_open(struct svc_worker *w, const struct store *st, struct slic
 	SECRET k = { 0 };
 	enum rc rc;
 
-	if (!cur_le64(&c, &format) || format != FORMAT || !cur_le64(&c, &h.epoch) || !cur_sub(&c, SEAL_SALT, &salt) ||
+	if (!cur_le64(&c, &format) || format != HEAD_FORMAT || !cur_le64(&c, &h.epoch) || !cur_sub(&c, SEAL_SALT, &salt) ||
 	    !cur_copy(&c, tag, sizeof(tag)) || !cur_sub(&c, HEAD_PLAIN, &ct) || !cur_end(&c))
 		return RC_BAD_INPUT;
 	memcpy(aad.store, st->id, 16);
@@ -238,7 +253,8 @@ enum rc seal_head_open(struct svc_worker *w, const struct store *st, struct slic
 	p = cur_of(plain, sizeof(plain));
 	if (!cur_le64(&p, &h.count) || !cur_le64(&p, &h.next_version) || !cur_le64(&p, &h.time_ms) ||
 	    !cur_copy(&p, h.sum.v, sizeof(h.sum.v)) || !cur_copy(&p, h.owner.id, sizeof(h.owner.id)) ||
-	    !cur_le64(&p, &h.owner.version) || !cur_copy(&p, h.owner.hash, sizeof(h.owner.hash)) || !cur_end(&p))
+	    !cur_le64(&p, &h.owner.version) || !cur_copy(&p, h.owner.hash, sizeof(h.owner.hash)) ||
+	    !cur_le64(&p, &h.chain.seq) || !cur_copy(&p, h.chain.hash, sizeof(h.chain.hash)) || !cur_end(&p))
 		return RC_BAD_INPUT;
 	*out = h;
 	return RC_OK;

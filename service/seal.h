@@ -8,6 +8,7 @@
  *             format, kind, version. A key is derived for one record and never used again.
  *   head   := format:u8 zero[7] epoch:u64 salt[24] tag[16] ct;  plaintext:
  *             count:u64 next_version:u64 time_ms:u64 sum[32] owner[32] config_version:u64 config_hash[32]
+ *             chain_seq:u64 chain_hash[32]: the audit chain's last entry
  *   slot   := format:u8 type:u8 zero:u16 store_id[16] body
  *             platform: salt[24] tag[16] ct[32];  recovery: crypto_wrap() blob
  *
@@ -23,7 +24,7 @@
 
 #define SEAL_SALT 24
 #define SEAL_RECORD_OVERHEAD (1 + 1 + 2 + 8 + SEAL_SALT + CRYPTO_TAG_LEN)
-#define SEAL_HEAD_LEN (8 + 8 + SEAL_SALT + CRYPTO_TAG_LEN + 8 * 4 + 32 * 3)
+#define SEAL_HEAD_LEN (8 + 8 + SEAL_SALT + CRYPTO_TAG_LEN + 8 * 5 + 32 * 4)
 #define SEAL_SLOT_PLATFORM_LEN (4 + 16 + SEAL_SALT + CRYPTO_TAG_LEN + 32)
 #define SEAL_SLOT_RECOVERY_LEN (4 + 16 + CRYPTO_WRAP_LEN)
 
@@ -42,10 +43,17 @@ struct owner {
 	uint8_t hash[32];	/* of the signed text of that version */
 };
 
+/* A place in the audit chain: an entry's number and hash; 0 is before the first. */
+struct chain_at {
+	uint64_t seq;
+	uint8_t hash[32];
+};
+
 struct head {
 	uint64_t epoch, count, next_version, time_ms;
 	struct set_sum sum;
 	struct owner owner;
+	struct chain_at chain;
 };
 
 struct store {
@@ -60,12 +68,16 @@ struct store {
 };
 
 /* Purposes of the HMAC contexts (crypto_mac slots). */
-enum { MAC_RECORD, MAC_ID, MAC_SET, MAC_HEAD, MAC_SIGN, MAC_SIGN_OLD, MAC_TOKEN_ROOT, MAC_TOKEN };
+enum {
+	MAC_RECORD, MAC_ID, MAC_SET, MAC_HEAD, MAC_SIGN, MAC_SIGN_OLD, MAC_TOKEN_ROOT, MAC_TOKEN, MAC_CHAIN,
+};
 
 struct svc_worker;
 
 /* Derives the store's keys from st->root and st->id. */
 enum rc seal_derive(struct svc_worker *w, struct store *st);
+/* A key of the core for one purpose, from the data root: never stored. */
+enum rc seal_subkey(struct svc_worker *w, const struct store *st, const char *label, struct secret *out);
 void seal_wipe(struct store *st);
 
 /*

@@ -50,6 +50,14 @@ void svc_time(struct svc *s, uint64_t wall_ms);
 uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
 		  uint32_t *len);
 
+/*
+ * The same for several calls in one go: their answers are complete, and may be shown to the other side, after
+ * svc_calls_end(), which gives the audit entries of all of them their numbers.
+ */
+uint32_t svc_call_more(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
+		       uint32_t *len);
+void svc_calls_end(struct svc_worker *w);
+
 /* Wipes keys and secrets without taking locks: for a program that is about to stop. */
 void svc_panic_wipe(struct svc *s);
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "service/auth.h"
+#include "service/chain.h"
 #include "service/clock.h"
 #include "service/config.h"
 #include "service/dtoken.h"
@@ -28,12 +29,14 @@ struct svc {
 	pthread_rwlock_t lock;
 	struct config *config;		/* NULL before the first CONFIG */
 	struct signed_by config_by;
+	uint8_t config_hash[CRYPTO_HASH_LEN];	/* of what is in force, secrets left out if it is not signed */
 	struct keys keys, tokens, secrets;	/* by kind: svc_table() */
 	struct dtoken_counts dtokens;
 	struct store store;
 	struct txn txn;
 	struct clock clock;
 	struct signer signer;
+	struct chain chain;
 	struct krb_replay replay;	/* bucket NULL: no configuration has asked for Kerberos yet */
 	struct svc_worker *workers[CALL_LANES_MAX];	/* for svc_panic_wipe(); made before the first call */
 	/* the ephemeral key of a recovery in progress */
@@ -56,6 +59,8 @@ struct svc_worker {
 	struct crypto *crypto;
 	struct crypto_random random;
 	uint8_t *big;			/* private copy of a large request; made when first needed */
+	uint16_t number;
+	struct chain_out *chain;
 	uint8_t small[SMALL_REQ];
 	char cookie[WIRE_COOKIE_MAX];
 	char mark[WIRE_USER_MAX + 1], short_name[WIRE_USER_MAX], acted[WIRE_USER_MAX];
@@ -83,6 +88,12 @@ struct op {
 	struct slice reply;	/* of the Kerberos acceptor, for the client */
 	bool by_token;		/* a delegation token said so: doAs does not count */
 	uint64_t now;
+	/* for the audit chain */
+	struct slice peer, claimed;
+	bool shown;			/* some credential */
+	uint64_t ticket;		/* of what was staged */
+	size_t chain_from;		/* this call's entries in w->chain */
+	struct chain_loss loss;
 };
 
 typedef enum wire_err (*op_handler)(struct op *o);

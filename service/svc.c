@@ -30,6 +30,9 @@ static const struct call_row calls[] = {
 	[CALL_CONFIG_SIGNED] = { op_config_signed, LOCK_NONE, false, false },
 	[CALL_DT_EXPIRE] = { op_dt_expire, LOCK_READ, true, true },
 	[CALL_ACL_CHECK] = { op_acl_check, LOCK_READ, true, false },
+	[CALL_AUDIT_RESUME] = { op_audit_resume, LOCK_WRITE, false, false },
+	[CALL_AUDIT_CHECKPOINT] = { op_audit_checkpoint, LOCK_READ, false, true },
+	[CALL_AUDIT_GAP] = { op_audit_gap, LOCK_READ, false, true },
 	[CALL_AUTH] = { op_auth, LOCK_READ, true, false },
 	[CALL_KEYTAB] = { op_keytab, LOCK_READ, true, true },
 	[CALL_ADMIN] = { op_admin, LOCK_READ, true, false },
@@ -69,6 +72,7 @@ struct svc *svc_new(const struct svc_options *opt)
 	txn_init(&s->txn);
 	clock_init(&s->clock, opt->mono_us);
 	signer_init(&s->signer);
+	chain_init(&s->chain);
 	keys_init(&s->keys, NULL);
 	keys_init(&s->tokens, NULL);
 	keys_init(&s->secrets, NULL);
@@ -128,6 +132,7 @@ void svc_panic_wipe(struct svc *s)
 	mem_wipe(&s->store, sizeof(s->store));
 	mem_wipe(&s->signer.now, sizeof(s->signer.now));
 	mem_wipe(&s->signer.old, sizeof(s->signer.old));
+	chain_wipe(&s->chain);
 	mem_wipe(&s->opt.platform_key, sizeof(s->opt.platform_key));
 	mem_wipe(s->recover_key, sizeof(s->recover_key));
 }
@@ -141,7 +146,10 @@ struct svc_worker *svc_worker_new(struct svc *s)
 		return NULL;
 	w->svc = s;
 	w->crypto = crypto_new();
-	if (!w->crypto) {
+	w->chain = calloc(1, sizeof(*w->chain));
+	if (!w->crypto || !w->chain) {
+		crypto_free(w->crypto);
+		free(w->chain);
 		free(w);
 		return NULL;
 	}
@@ -149,6 +157,7 @@ struct svc_worker *svc_worker_new(struct svc *s)
 	for (i = 0; i < ARRAY_LEN(s->workers); i++)
 		if (!s->workers[i]) {
 			s->workers[i] = w;
+			w->number = (uint16_t)i;
 			break;
 		}
 	return w;
@@ -165,6 +174,7 @@ void svc_worker_free(struct svc_worker *w)
 			w->svc->workers[i] = NULL;
 	crypto_random_wipe(&w->random);
 	crypto_free(w->crypto);
+	free(w->chain);
 	if (w->big) {
 		mem_wipe(w->big, CALL_LARGE_LEN);
 		free(w->big);
@@ -223,11 +233,12 @@ MUST_CHECK static bool take_request(struct svc_worker *w, struct shared req, str
 	return true;
 }
 
-static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len);
+static uint32_t finish(struct op *o, uint32_t call, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len);
 
 /* The answer is written before the lock is released: parts of it may stand in a key. */
-static uint32_t run(const struct call_row *row, struct op *o, uint8_t *rsp, size_t room, uint32_t *len)
+static uint32_t run(uint32_t call, struct op *o, uint8_t *rsp, size_t room, uint32_t *len)
 {
+	const struct call_row *row = &calls[call];
 	struct svc *s = o->s;
 	enum wire_err e;
 	uint32_t result;
@@ -239,21 +250,25 @@ static uint32_t run(const struct call_row *row, struct op *o, uint8_t *rsp, size
 	o->cfg = row->lock == LOCK_NONE ? NULL : s->config;
 	if (row->needs_config && !o->cfg)
 		e = E_NO_CONFIG;
-	else if (row->needs_store && s->store.state != STORE_READY)
-		e = E_NOT_READY;
+	else if ((row->needs_store && (s->store.state != STORE_READY || !s->chain.open)) ||
+		 (row->needs_config && s->store.state == STORE_READY && !s->chain.open))
+		e = E_NOT_READY;	/* nothing is decided that the audit chain does not hear of */
 	else
 		e = row->fn(o);
-	result = finish(o, e, rsp, room, len);
+	result = finish(o, call, e, rsp, room, len);
+	if (call < CALL_AUTH)	/* what a control call brings about comes later in the chain than itself */
+		chain_link(o->w);
 	if (row->lock != LOCK_NONE)
 		pthread_rwlock_unlock(&s->lock);
 	return result;
 }
 
-static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len)
+static uint32_t finish(struct op *o, uint32_t call, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len)
 {
 	size_t n;
 
 	if (e == E_OK && !sink_ok(&o->out)) {
+		chain_decide(o, call, e);
 		/* The body did not fit; its size is known now, the rest is bounded. */
 		e = op_fail_num(o, E_TOO_BIG,
 				o->out.need + o->ans.user.len + o->ans.principal.len + o->ans.real.len +
@@ -264,22 +279,27 @@ static uint32_t finish(struct op *o, enum wire_err e, uint8_t *rsp, size_t room,
 		o->out = sink_of(rsp, room);
 		wire_ans_begin(&o->out);
 	}
-	if (e == E_TOO_BIG || e == E_BUSY)
+	if (e == E_TOO_BIG || e == E_BUSY) {
 		o->ans.head.events = 0;	/* the call will be made again; its events belong to that */
+		chain_undo(o);
+	} else {
+		chain_decide(o, call, e);
+	}
 	o->ans.head.err = (uint16_t)e;
 	n = wire_ans_end(&o->out, rsp, &o->ans);
 	if (n == 0) {
 		/* What is around the body did not fit: a refusal can carry two long names and two events. */
 		INVARIANT(e != E_TOO_BIG);
 		o->ans.arg = slice_of("", 0);
-		return finish(o, op_fail_num(o, E_TOO_BIG, o->out.need, 0), rsp, room, len);
+		return finish(o, call, op_fail_num(o, E_TOO_BIG, o->out.need, 0), rsp, room, len);
 	}
+	chain_placed(o, rsp + n - o->ans.chain.len);
 	*len = (uint32_t)n;
 	return e;
 }
 
-uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
-		  uint32_t *len)
+uint32_t svc_call_more(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
+		       uint32_t *len)
 {
 	struct op o = { .s = s, .w = w, .call = call };
 	uint32_t e;
@@ -288,13 +308,28 @@ uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct sha
 	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
 		return E_BAD_MESSAGE;
 	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user = o.mark = o.reply =
-		slice_of("", 0);
+		o.peer = o.claimed = slice_of("", 0);
+	chain_begin(&o, call);
 	o.now = clock_now(&s->clock);
 	o.out = sink_of(rsp, room);
 	wire_ans_begin(&o.out);
-	e = run(&calls[call], &o, rsp, room, len);
+	e = run(call, &o, rsp, room, len);
 	/* What a request may carry that is secret: tokens, key material. */
 	mem_wipe((void *)(uintptr_t)(req.left > sizeof(w->small) ? w->big : w->small),
 		 req.left <= CALL_LARGE_LEN ? req.left : 0);
+	return e;
+}
+
+void svc_calls_end(struct svc_worker *w)
+{
+	chain_link(w);
+}
+
+uint32_t svc_call(struct svc *s, struct svc_worker *w, uint32_t call, struct shared req, uint8_t *rsp, size_t room,
+		  uint32_t *len)
+{
+	uint32_t e = svc_call_more(s, w, call, req, rsp, room, len);
+
+	svc_calls_end(w);
 	return e;
 }

@@ -152,7 +152,7 @@ static size_t staged_need(const struct op *o, struct slice name, const struct ke
 {
 	size_t n = (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len +
 		   kv->material.len + 64 + o->ans.user.len + o->ans.principal.len + o->ans.real.len +
-		   o->ans.cookie.len + name.len + 16;
+		   o->ans.cookie.len + name.len + 16 + chain_need(o, name);
 	unsigned i;
 
 	for (i = 0; i < o->ans.head.events; i++)
@@ -205,6 +205,8 @@ enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, c
 	pthread_mutex_lock(&o->s->txn.lock);
 	if (e == E_OK)
 		c->sealed = true;	/* from here on it is others' to commit or to abort */
+	if (e == E_OK)
+		o->ticket = c->ticket;
 	else
 		unlink_change(&o->s->txn, c);
 	pthread_mutex_unlock(&o->s->txn.lock);
@@ -282,7 +284,7 @@ static void unprepare(struct txn *t)
 	t->prepared = false;
 }
 
-/* Body of a successful HEAD: epoch:u64 head:str16 */
+/* Body of a successful HEAD: epoch:u64 head:str16. num[0]: the last entry of the audit chain that it vouches for. */
 enum wire_err op_head(struct op *o)
 {
 	struct store *st = &o->s->store;
@@ -307,10 +309,12 @@ enum wire_err op_head(struct op *o)
 		t->head.next_version = t->next_version;
 		t->head.time_ms = o->now;
 		t->head.owner = t->owner;
+		t->head.chain = chain_position(o->s);
 		if (e == E_OK && seal_head(o->w, st, &t->head, sealed) != RC_OK)
 			e = E_RANDOM;
 		epoch = t->head.epoch;
 		if (e == E_OK) {
+			o->ans.head.num[0] = t->head.chain.seq;
 			t->prepared = true;
 			t->last_epoch = epoch;
 		} else {
@@ -361,6 +365,33 @@ static void apply(struct svc *s, struct change *c)
 	c->made = NULL;
 }
 
+/*
+ * For the audit chain's entry about tickets: memory for all that are pending, and room for it in the answer; before
+ * anything is changed. Caller holds t->lock.
+ */
+static enum wire_err tickets_room(struct op *o, uint64_t **out)
+{
+	size_t n = o->s->txn.pending + 1u, need = 8 * n + CHAIN_FRAME_EXTRA + CHAIN_ENTRY_MIN + 64;
+
+	if (o->out.left < need)
+		return op_fail_num(o, E_TOO_BIG, need + sizeof(struct wire_ans_head), 0);
+	*out = malloc(8 * n);
+	return *out ? E_OK : E_NO_MEMORY;
+}
+
+/* Frees room. */
+static void note_tickets(struct op *o, enum chain_control what, uint64_t epoch, const struct change *list, uint64_t *room)
+{
+	size_t n = 0;
+
+	room[n++] = epoch;
+	for (; list; list = list->next)
+		room[n++] = list->ticket;
+	if (n > 1)
+		chain_control(o, what, E_OK, slice_of(room, 8 * n));
+	free(room);
+}
+
 /* Caller holds the service's lock for writing: what becomes visible does so all at once. */
 enum wire_err op_commit(struct op *o)
 {
@@ -368,15 +399,18 @@ enum wire_err op_commit(struct op *o)
 	struct change *list, *c, *next;
 	struct wire_tickets_req m;
 	uint32_t creates[KIND_COUNT][KEYS_SHARDS] = { 0 };
+	uint64_t *noted;
+	enum wire_err e;
 	uint8_t kind;
 	size_t i;
 
 	if (wire_tickets_req_get(o->in, &m) != RC_OK || m.count != 0)
 		return E_BAD_MESSAGE;
 	pthread_mutex_lock(&s->txn.lock);
-	if (!s->txn.prepared || m.epoch != s->txn.head.epoch) {
+	e = s->txn.prepared && m.epoch == s->txn.head.epoch ? tickets_room(o, &noted) : E_STATE;
+	if (e != E_OK) {
 		pthread_mutex_unlock(&s->txn.lock);
-		return E_STATE;
+		return e;
 	}
 	/* All memory first: after this point nothing can fail. */
 	for (i = 0; i < TXN_BUCKETS; i++)
@@ -385,11 +419,13 @@ enum wire_err op_commit(struct op *o)
 	for (kind = KIND_KEY; kind < KIND_COUNT; kind++)
 		if (keys_reserve_more(svc_table(s, kind), creates[kind]) != RC_OK) {
 			pthread_mutex_unlock(&s->txn.lock);
+			free(noted);
 			return E_NO_MEMORY;
 		}
 	list = take_prepared(&s->txn);
 	s->store.head = s->txn.head;
 	pthread_mutex_unlock(&s->txn.lock);
+	note_tickets(o, CHAIN_COMMIT, m.epoch, list, noted);
 	for (c = list; c; c = next) {
 		next = c->next;
 		apply(s, c);
@@ -404,11 +440,17 @@ enum wire_err op_abort(struct op *o)
 	struct txn *t = &o->s->txn;
 	struct change *list = NULL, *c, *next;
 	struct wire_tickets_req m;
-	uint64_t ticket;
+	uint64_t ticket, *noted;
+	enum wire_err e;
 
 	if (wire_tickets_req_get(o->in, &m) != RC_OK)
 		return E_BAD_MESSAGE;
 	pthread_mutex_lock(&t->lock);
+	e = tickets_room(o, &noted);
+	if (e != E_OK) {
+		pthread_mutex_unlock(&t->lock);
+		return e;
+	}
 	if (t->prepared && m.epoch == t->head.epoch)
 		list = take_prepared(t);
 	while (cur_le64(&m.ticket, &ticket)) {
@@ -420,6 +462,7 @@ enum wire_err op_abort(struct op *o)
 		list = c;
 	}
 	pthread_mutex_unlock(&t->lock);
+	note_tickets(o, CHAIN_ABORT, m.epoch, list, noted);
 	for (c = list; c; c = next) {
 		next = c->next;
 		if (c->creates && c->kind == KIND_TOKEN)

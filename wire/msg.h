@@ -56,6 +56,7 @@ enum wire_call {
 	CALL_AUDIT_RESUME,
 	CALL_AUDIT_CHECKPOINT,
 	CALL_AUDIT_GAP,
+	CALL_KEYTAB, /* stages the keytab of the configuration in force for the store */
 	/* on behalf of a user */
 	CALL_AUTH,
 	CALL_ADMIN,
@@ -77,12 +78,13 @@ enum wire_call {
 	CALL_DECRYPT,
 	CALL_REENCRYPT,
 	CALL_REENCRYPT_BATCH,
-	/* control again */
-	CALL_KEYTAB, /* stages the keytab of the configuration in force for the store */
 	CALL_COUNT
 };
 
-/* Results. The proxy maps them one to one onto HTTP; proxy/answer.c has the texts. */
+/*
+ * Results. The proxy maps them one to one onto HTTP; proxy/answer.c has the texts. They stand in audit chains too, as
+ * enum wire_op and enum wire_keyop do: new ones go to the end.
+ */
 enum wire_err {
 	E_OK = 0,
 	E_BAD_MESSAGE, /* the proxy's fault */
@@ -511,8 +513,11 @@ struct wire_status {
 	uint32_t owner_unsealed;	/* 1: a HEAD and COMMIT are needed to keep owner and version */
 	uint32_t keytab;	/* enum wire_keytab_state */
 	uint64_t tokens;	/* delegation tokens */
+	/* the audit chain: its last entry, and the key of its checkpoints (Ed25519); zeros without a store */
+	uint64_t chain_seq;
+	uint8_t chain_hash[32], audit_key[32];
 };
-ABI_SIZE(struct wire_status, 128);
+ABI_SIZE(struct wire_status, 200);
 enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
 /* GIVEN: in force, but not in the store yet (CALL_KEYTAB); MISSING: nobody can show a ticket */
 enum wire_keytab_state { KEYTAB_NONE = 0, KEYTAB_GIVEN = 1, KEYTAB_SEALED = 2, KEYTAB_MISSING = 3 };

@@ -183,6 +183,10 @@ static struct bench *set_up(void)
 	configure(&b);
 	begin(&b);
 	must(&b, CALL_STORE_CREATE);
+	begin(&b);
+	wire_blob_req_put(&b.s, slice_of("", 0));
+	sink_le64(&b.s, 0);
+	must(&b, CALL_AUDIT_RESUME);
 	log_in(&b);
 	put_create(&b, "zone");
 	must(&b, CALL_CREATE);

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- One kind of request, as fast as the server answers: wrk ... -s load.lua URL -- METHOD PATH BODY COOKIE RUN
+-- One kind of request, as fast as the server answers: wrk ... -s load.lua URL -- METHOD PATH BODY COOKIE RUN [TOKEN]
 -- A %N% in path or body becomes a number that no other request of this run carries.
 -- Prints one line of JSON at the end.
 
@@ -12,7 +12,12 @@ end
 
 function init(args)
 	wrk.method = args[1]
-	wrk.headers["Cookie"] = args[4]
+	if args[4] ~= "" then
+		wrk.headers["Cookie"] = args[4]
+	end
+	if args[6] and args[6] ~= "" then
+		wrk.headers["X-Hadoop-Delegation-Token"] = args[6]
+	end
 	local path, body = args[2], args[3]
 	if body ~= "" then
 		wrk.body = body

@@ -81,13 +81,14 @@ TEST(values_are_checked_where_they_are_given)
 
 TEST(more_words_or_options_than_there_is_room_for_are_refused)
 {
-	char *many[ARGS_MAX + 3] = { 0 };
+	char *many[ARGS_MAX + ARGS_WORDS_MAX + 3] = { 0 };
 	char word[] = "w", attr[] = "--attr=x";
 	size_t i;
 
 	for (i = 0; i < ARGS_WORDS_MAX + 1; i++)
 		many[i] = word;
 	EXPECT(parse(many) == RC_BAD_INPUT);
+	memset(many, 0, sizeof(many));
 	for (i = 0; i < ARGS_MAX + 1; i++)
 		many[i] = attr;
 	EXPECT(parse(many) == RC_BAD_INPUT);

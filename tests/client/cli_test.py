@@ -192,7 +192,7 @@ class Errors(Case):
                            (["nonsense"], USAGE), (["key", "create", "k", "--length", "x"], USAGE),
                            (["key", "create", "k", "--attr", "novalue"], USAGE),
                            (["key", "create", "k", "--attr", "a=1", "--attr", "a=2"], USAGE),
-                           (["key", "list", "--url", "https://h"], USAGE), (["key", "list", "--url", "h"], USAGE)):
+                           (["key", "list", "--url", "https:/h"], USAGE), (["key", "list", "--url", "h"], USAGE)):
             self.assertTrue(self.err(*args, code=code).startswith("svsm-kms: "), args)
 
     def test_errors_are_json_when_json_is_asked_for(self):

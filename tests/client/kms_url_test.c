@@ -34,12 +34,16 @@ TEST(both_forms_of_addresses_are_read)
 	EXPECT_STR(u.path, "");
 }
 
-TEST(tls_is_refused_as_such_and_never_downgraded)
+TEST(https_is_told_from_http_and_never_downgraded)
 {
 	struct kms_url u;
 
-	EXPECT(parse("https://h/kms", &u) == RC_DENIED);
-	EXPECT(parse("kms://https@h/kms", &u) == RC_DENIED);
+	EXPECT(parse("https://h/kms", &u) == RC_OK && u.tls && u.port == 9600);
+	EXPECT(parse("kms://https@a;b:1/kms", &u) == RC_OK && u.tls && u.hosts == 2);
+	EXPECT(parse("http://https/kms", &u) == RC_OK && !u.tls);
+	EXPECT(parse("kms://http@https", &u) == RC_OK && !u.tls);
+	EXPECT(parse("https:/h/kms", &u) == RC_BAD_INPUT);
+	EXPECT(parse("kms://https:h/kms", &u) == RC_BAD_INPUT);
 }
 
 TEST(malformed_addresses_are_refused)

@@ -45,11 +45,22 @@ def ticket(user, service="HTTP@localhost", realm="EXAMPLE.COM", raw=False, flip=
     return {"user": user, "service": service, "realm": realm, "raw": raw, "flip": flip, "cut": cut, "more": more}
 
 
+def number_end(data, at):
+    """Where Hadoop's variable-length integer that begins there ends."""
+    first = data[at] - 256 if data[at] > 127 else data[at]
+    return at + 1 + (0 if first >= -112 else -120 - first if first < -120 else -112 - first)
+
+
 def damaged(token, how):
     """A delegation token with something wrong: <<name.path|how>>. Lengths are short enough for one byte here."""
     data = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     end = 1 + data[0]           # of the identifier; a byte with the password's length follows
-    spots = {"version": 1, "owner": 3, "sequence": end - 2, "key": end - 1, "password": end + 3, "kind": len(data) - 3}
+    sequence = 2
+    for _ in range(3):
+        sequence += 1 + data[sequence]      # owner, renewer, real user
+    for _ in range(3):
+        sequence = number_end(data, sequence)       # two dates, and the sequence number itself
+    spots = {"version": 1, "owner": 3, "sequence": sequence - 1, "key": end - 1, "password": end + 3, "kind": len(data) - 3}
     if how in spots:
         data[spots[how]] ^= 1
     elif how == "short":

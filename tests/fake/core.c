@@ -328,7 +328,19 @@ enum wire_err core_store_create(struct core *c)
 	memcpy(c->store.slot[0].b, slot.p, slot.len);
 	c->store.head_len = head.len;
 	memcpy(c->store.head, head.p, head.len);
-	return E_OK;
+	return core_resume(c, NULL);
+}
+
+enum wire_err core_resume(struct core *c, const struct chain_tail *tail)
+{
+	uint8_t blob[CHAIN_TAIL_LEN];
+	struct sink s = sink_of(blob, sizeof(blob));
+
+	if (tail)
+		chain_tail_put(&s, tail);
+	wire_blob_req_put(core_req(c), slice_of(blob, s.need));
+	sink_le64(&c->out, 0);
+	return core_send(c, CALL_AUDIT_RESUME);
 }
 
 enum wire_err core_open_only(struct core *c, const struct fake_store *st)
@@ -372,7 +384,8 @@ enum wire_err core_store_open(struct core *c, const struct fake_store *st)
 	if (e != E_OK)
 		return e;
 	core_req(c);
-	return core_send(c, CALL_STORE_READY);
+	e = core_send(c, CALL_STORE_READY);
+	return e == E_OK ? core_resume(c, NULL) : e;
 }
 
 enum wire_err core_status(struct core *c, struct wire_status *out)

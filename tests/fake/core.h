@@ -10,6 +10,7 @@
 #define TESTS_FAKE_CORE_H
 
 #include "service/service.h"
+#include "wire/chain.h"
 
 /* Shown by the counting clock that cores are given, ms; tests move it. */
 extern _Atomic uint64_t fake_mono;
@@ -92,9 +93,6 @@ static inline bool core_call_is_open(uint32_t call)
 {
 	switch (call) {
 	case CALL_ADMIN:
-	case CALL_AUDIT_RESUME:
-	case CALL_AUDIT_CHECKPOINT:
-	case CALL_AUDIT_GAP:
 		return true;
 	}
 	return false;
@@ -117,6 +115,8 @@ enum wire_err core_config_list(struct core *c, const char *const *list);
 
 enum wire_err core_store_create(struct core *c);
 enum wire_err core_store_open(struct core *c, const struct fake_store *s);	/* OPEN, LOAD, READY */
+/* Takes the audit chain up; both of the above end with it. tail: the last entry of a file, or NULL. */
+enum wire_err core_resume(struct core *c, const struct chain_tail *tail);
 enum wire_err core_open_only(struct core *c, const struct fake_store *s);
 enum wire_err core_load(struct core *c, const struct fake_store *s, size_t from, size_t count);
 enum wire_err core_status(struct core *c, struct wire_status *out);

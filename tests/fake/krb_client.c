@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "service/der.h"
 #include "tests/fake/krb_client.h"
@@ -56,14 +55,30 @@ static void put_int(struct back *b, unsigned n, int64_t v)
 	put_ctx(b, n, DER_INT, minus + skip, 4 - skip);
 }
 
+/* "YYYYMMDDhhmmssZ", day by day: gmtime() would open files. */
+static void stamp(uint64_t s, char text[32])
+{
+	static const unsigned len[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	unsigned year = 1970, month = 0, days = (unsigned)(s / 86400), n;
+
+	for (;; days -= n) {
+		bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+		n = len[month] + (month == 1 && leap);
+		if (days < n)
+			break;
+		month = (month + 1) % 12;
+		year += month == 0;
+	}
+	snprintf(text, 32, "%04u%02u%02u%02u%02u%02uZ", year % 10000, month + 1, days + 1, (unsigned)(s / 3600 % 24),
+		 (unsigned)(s / 60 % 60), (unsigned)(s % 60));
+}
+
 static void put_time(struct back *b, unsigned n, uint64_t s)
 {
 	char text[32];
-	time_t t = (time_t)s;
-	struct tm tm;
 
-	gmtime_r(&t, &tm);
-	strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", &tm);
+	stamp(s, text);
 	put_ctx(b, n, DER_TIME, text, strlen(text));
 }
 
@@ -332,10 +347,8 @@ static bool ap_rep_fits(const struct fake_krb *f, struct slice rep)
 {
 	struct cursor c = cur_of(rep.p, rep.len), body, in, t;
 	struct slice plain;
-	uint8_t copy[512], id, zero, want[15];
+	uint8_t copy[512], id, zero;
 	char text[32];
-	time_t s = (time_t)f->ctime_s;
-	struct tm tm;
 	int64_t v;
 
 	if (!der_take(&c, DER_APP(0), &body) || !cur_end(&c) || !der_take(&body, DER_OID, &t) ||
@@ -348,12 +361,10 @@ static bool ap_rep_fits(const struct fake_krb *f, struct slice rep)
 	memcpy(copy, t.at, t.left);
 	if (crypto_krb_decrypt(&f->session, 12, copy, t.left, &plain) != RC_OK)
 		return false;
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", &tm);
-	memcpy(want, text, 15);
+	stamp(f->ctime_s, text);
 	c = cur_of(plain.p, plain.len);
 	return der_take(&c, DER_APP(27), &in) && cur_end(&c) && der_take(&in, DER_SEQ, &t) && cur_end(&in) &&
-	       der_field(&t, 0, DER_TIME, &in) && slice_eq(der_slice(in), slice_of(want, 15)) && der_int(&t, 1, &v) &&
+	       der_field(&t, 0, DER_TIME, &in) && slice_is(der_slice(in), text) && der_int(&t, 1, &v) &&
 	       v == f->cusec && der_int(&t, 3, &v) && v >= 0 && cur_end(&t);
 }
 

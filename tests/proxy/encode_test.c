@@ -37,6 +37,9 @@ static const struct {
 	enum wire_call call;
 } good[] = {
 	{ "OPTIONS", "/kms/v1/?user.name=a", "", CALL_AUTH },
+	{ "GET", "/kms/v1/?op=GETDELEGATIONTOKEN&renewer=r&user.name=a", "", CALL_DT_GET },
+	{ "PUT", "/kms/v1/?op=renewDelegationToken&token=YWJj&user.name=a", "", CALL_DT_RENEW },
+	{ "PUT", "/kms/v1/?op=CANCELDELEGATIONTOKEN&token=YWJj", "", CALL_DT_CANCEL },
 	{ "POST", "/kms/v1/keys?user.name=a", "{\"name\":\"k\"}", CALL_CREATE },
 	{ "POST", "/svsm/v1/import?user.name=a",
 	  "{\"name\":\"k\",\"versions\":[{\"versionName\":\"k@0\",\"material\":\"AAAA\"}]}", CALL_IMPORT },
@@ -197,6 +200,59 @@ TEST(a_delegation_token_goes_to_the_core_and_no_name_beside_it)
 		c = cred_of_auth(t);
 		EXPECT(!c.has_user && c.has_token && slice_is(c.token, shown[i].token));
 		rest_free(t);
+	}
+}
+
+TEST(operations_on_tokens_carry_their_arguments_and_no_token_as_a_credential)
+{
+	static const struct {
+		const char *method, *query, *renewer, *token;
+	} row[] = {
+		{ "GET", "op=GETDELEGATIONTOKEN", NULL, "" },
+		{ "GET", "op=GETDELEGATIONTOKEN&renewer=", "", "" },
+		{ "GET", "op=GETDELEGATIONTOKEN&renewer=a+b%2Fc&renewer=d", "a b/c", "" },
+		{ "PUT", "op=RENEWDELEGATIONTOKEN&token=YWJj", NULL, "abc" },
+		{ "PUT", "op=RENEWDELEGATIONTOKEN&token=YWJj&token=YQ", NULL, "abc" },
+		{ "PUT", "op=RENEWDELEGATIONTOKEN&token=%zz", NULL, "" },
+		{ "PUT", "op=CANCELDELEGATIONTOKEN&token", NULL, "" },
+		{ "PUT", "op=CANCELDELEGATIONTOKEN&token=YW-_", NULL, "a\x6f\xbf" },
+	};
+	char target[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(row); i++) {
+		struct wire_dt_req m;
+		struct rest *t;
+
+		snprintf(target, sizeof(target), "/kms/v1/anything?delegation=YWJj&user.name=u&%s", row[i].query);
+		t = ask(row[i].method, target, "X-Hadoop-Delegation-Token: YWJj\r\n", "");
+		EXPECT_INT(t->work.refusal.status, 0);
+		EXPECT(wire_dt_req_get(cur_of(t->slot, t->need), &m) == RC_OK);
+		EXPECT(!m.cred.has_token && m.cred.has_user && slice_is(m.cred.user, "u"));
+		EXPECT(m.has_renewer == (row[i].renewer != NULL));
+		EXPECT(slice_is(m.renewer, row[i].renewer ? row[i].renewer : "") && slice_is(m.token, row[i].token));
+		rest_free(t);
+	}
+}
+
+TEST(operations_on_tokens_without_their_arguments_are_refused)
+{
+	static const char *const query[] = { "op=RENEWDELEGATIONTOKEN", "op=CANCELDELEGATIONTOKEN&Token=a" };
+	static const char *const get[] = { "renewer=%zz", "service=%zz" };
+	char target[4096], many[2000];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(query); i++) {
+		snprintf(target, sizeof(target), "/kms/v1/?user.name=a&%s", query[i]);
+		expect_refusal(ask("PUT", target, "", ""), 400);
+	}
+	memset(many, 'x', sizeof(many) - 1);
+	many[sizeof(many) - 1] = 0;
+	for (i = 0; i < ARRAY_LEN(get); i++) {
+		snprintf(target, sizeof(target), "/kms/v1/?user.name=a&op=GETDELEGATIONTOKEN&%s", get[i]);
+		expect_refusal(ask("GET", target, "", ""), 400);
+		snprintf(target, sizeof(target), "/kms/v1/?user.name=a&op=GETDELEGATIONTOKEN&%.8s%s", get[i], many);
+		expect_refusal(ask("GET", target, "", ""), 400);
 	}
 }
 

@@ -34,6 +34,7 @@ static inline enum rc rest_read_back(const struct rest *t)
 	struct wire_eek_req eek;
 	struct wire_batch_req batch;
 	struct wire_names_req names;
+	struct wire_dt_req dt;
 
 	switch (t->work.call) {
 	case CALL_CREATE:
@@ -48,6 +49,10 @@ static inline enum rc rest_read_back(const struct rest *t)
 		return wire_batch_req_get(in, &batch);
 	case CALL_METADATAS:
 		return wire_names_req_get(in, &names);
+	case CALL_DT_GET:
+	case CALL_DT_RENEW:
+	case CALL_DT_CANCEL:
+		return wire_dt_req_get(in, &dt);
 	case CALL_AUTH:
 	case CALL_ADMIN:
 	case CALL_DELETE:

@@ -136,6 +136,16 @@ TEST(token_operations_are_seen_in_any_spelling_of_the_value)
 	EXPECT_INT(find(HTTP_PUT, "/kms/v1/keys/names", "a=b&op=renewDelegationToken").ep, EP_DELEGATION);
 	EXPECT_INT(find(HTTP_GET, "/kms/v1/", "%6fp=CANCELDELEGATIONTOKEN").ep, EP_DELEGATION);
 	EXPECT_INT(find(HTTP_OPTIONS, "/kms/v1/", "op=GETDELEGATIONTOKEN").ep, EP_OPTIONS);
+	EXPECT_INT(find(HTTP_GET, "/kms/v1/", "op=RenewDelegationToken").delegation, DELEGATION_RENEW);
+	EXPECT_INT(find(HTTP_GET, "/kms/v1/", "op=CANCELDELEGATIONTOKEN&op=GETDELEGATIONTOKEN").delegation, DELEGATION_CANCEL);
+	/* On any path that is guarded, and on none that is open. */
+	EXPECT_INT(find(HTTP_GET, "/nothing", "op=GETDELEGATIONTOKEN").ep, EP_DELEGATION);
+	EXPECT_INT(find(HTTP_POST, "/kms/v1/keys", "op=GETDELEGATIONTOKEN").ep, EP_DELEGATION);
+	EXPECT_INT(find(HTTP_GET, "/jmx", "op=GETDELEGATIONTOKEN").ep, EP_DELEGATION);
+	EXPECT_INT(find(HTTP_GET, "/health", "op=GETDELEGATIONTOKEN").ep, EP_HEALTH);
+	EXPECT_INT(find(HTTP_GET, "/kms/v1/key/%zz", "op=GETDELEGATIONTOKEN").ep, EP_BAD_PATH);
+	EXPECT_INT(find(HTTP_GET, "/kms/v1/", "op=GETDELEGATIONTOKENS").ep, EP_BAD_METHOD);
+	EXPECT_INT(find(HTTP_GET, "/kms/v1/", "op=%zz&op=GETDELEGATIONTOKEN").ep, EP_BAD_METHOD);
 	EXPECT_INT(find(HTTP_GET, "/kms/v1/keys/names", "op=other").ep, EP_NAMES);
 	EXPECT_INT(find(HTTP_GET, "/kms/v1/keys/names", "Op=GETDELEGATIONTOKEN").ep, EP_NAMES);
 }

@@ -180,6 +180,7 @@ TEST(what_is_no_token_is_said_in_hadoops_words)
 		      "java.io.IOException: value too long to fit in integer") == 0);
 	EXPECT(strstr(fault("1c" KAT_ID "0101" "066b6d732d646600"), "kind") != NULL);
 	EXPECT(strcmp(fault("ff" KAT_ID), "java.io.EOFException") == 0);
+	EXPECT(strcmp(fault("80" KAT_ID), "java.io.IOException: value too long to fit in integer") == 0);
 	EXPECT(strcmp(fault("8c7fffffff" KAT_ID), "java.io.EOFException") == 0);
 	EXPECT(strcmp(fault(""), "java.io.EOFException") == 0);
 	EXPECT(strstr(fault("8f1c" KAT_ID "0101" "066b6d732d647400"), "shortest") != NULL);
@@ -297,6 +298,13 @@ TEST(a_token_is_of_one_core_and_its_store)
 	core_as(&d, "bob");
 	EXPECT_INT(core_dt_renew(&d, t, &(uint64_t){ 0 }), E_TOKEN_DENIED);
 	EXPECT(says(&d, with_id(DENIED "bob is trying to renew a token ", t, " with wrong password")));
+	memcpy(buf[1], t.p, t.len);
+	buf[1][t.p[0]] ^= 1; /* the last byte of the identifier: the number of the master key */
+	core_as(&c, "bob");
+	EXPECT_INT(core_dt_renew(&c, slice_of(buf[1], t.len), &(uint64_t){ 0 }), E_TOKEN_DENIED);
+	EXPECT(slice_starts(c.ans.arg, INVALID
+			    "Unable to find master key for keyId=19674 from cache. Failed to renew an "
+			    "unexpired token (kms-dt owner=alice"));
 	core_stop(&d);
 	core_stop(&c);
 }

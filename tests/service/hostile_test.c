@@ -314,6 +314,10 @@ static void fill_pool(struct fake_store *kept)
 	core_req(&c);
 	EXPECT_INT(core_send(&c, CALL_RECOVER_BEGIN), E_STATE);
 	signed_config(&c);
+	wire_blob_req_put(core_req(&c), slice_of("", 0));
+	EXPECT_INT(core_send(&c, CALL_AUDIT_GAP), E_OK);
+	sink_u8(core_req(&c), 0);
+	EXPECT_INT(core_send(&c, CALL_AUDIT_CHECKPOINT), E_OK);
 	core_stop(&c);
 	fake_tap = NULL;
 }
@@ -406,7 +410,9 @@ static void tap_seed(uint32_t call, const void *p, size_t len)
 TEST(a_life_becomes_a_seed_when_asked)
 {
 	static const uint8_t zero[16];
+	static uint8_t held[WIRE_TOKEN_MAX];
 	const char *dir = getenv("SVSM_SEEDS");
+	struct slice token;
 	char path[512];
 	uint64_t epoch;
 	struct core c;
@@ -438,6 +444,14 @@ TEST(a_life_becomes_a_seed_when_asked)
 		EXPECT_INT(core_eek(&c, CALL_DECRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
 		EXPECT_INT(core_name(&c, CALL_NAMES, ""), E_OK);
 		EXPECT_INT(core_name(&c, CALL_METADATA, "k"), E_OK);
+		EXPECT_INT(core_dt_get(&c, NULL, held, &token), E_OK);
+		core_commit(&c);
+		EXPECT_INT(core_dt_renew(&c, token, &epoch), E_OK);
+		core_commit(&c);
+		core_as_token(&c, token);
+		EXPECT_INT(core_name(&c, CALL_CURRENT, "k"), E_OK);
+		EXPECT_INT(core_dt_cancel(&c, token), E_OK);
+		core_commit(&c);
 		fake_tap = NULL;
 		fclose(seed);
 		core_stop(&c);

@@ -160,6 +160,7 @@ TEST(records_are_loaded_by_several_workers_at_once)
 	}
 	core_req(&d);
 	EXPECT_INT(core_send(&d, CALL_STORE_READY), E_OK);
+	EXPECT_INT(core_resume(&d, NULL), E_OK);
 	EXPECT_INT(core_status(&d, &st), E_OK);
 	EXPECT_INT(st.keys, 500);
 	EXPECT_INT(core_current(&d, "n499").len, 16);

@@ -54,7 +54,7 @@ def plain_http():
                 expect(c.ended())
 
 
-@test("TLS 1.2 and 1.3 are spoken, older protocols are not")
+@test("TLS 1.2 and 1.3 are spoken, older protocols are not", "T-83")
 def protocols():
     with one_server() as s:
         equal(version_of(s.port), "TLSv1.3")
@@ -74,7 +74,7 @@ def chosen_protocols():
     refused(78, "neither TLSv1.2 nor TLSv1.3", conf=conf(pem_site(hadoop_ssl_enabled_protocols="TLSv1,TLSv1.1")))
 
 
-@test("cipher suites without forward secrecy or without authentication of what they carry are refused")
+@test("cipher suites without forward secrecy or without authentication of what they carry are refused", "T-83")
 def weak_ciphers():
     with one_server(site=pem_site(leaf("rsa"))) as s:
         for suite in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA384", "AES256-SHA",
@@ -150,7 +150,7 @@ def alpn():
                 equal(c.request("GET", "/health").status, 200)
 
 
-@test("renegotiation is refused, a key update is not")
+@test("renegotiation is refused, a key update is not", "T-83")
 def renegotiation():
     with one_server() as s:
         code, text = s_client(s.port, "-tls1_2", "-legacy_renegotiation", data=b"R\n")

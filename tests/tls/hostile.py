@@ -29,7 +29,7 @@ def finished(s):
     return metric(s, "svsm_kms_tls_failed_total")
 
 
-@test("a handshake that ends at any byte costs nobody anything", "T-17")
+@test("a handshake that ends at any byte costs nobody anything", "T-85")
 def truncated():
     hello = client_hello()
     with one_server(site=pem_site(svsm_kms_workers="1")) as s:
@@ -42,7 +42,7 @@ def truncated():
         s.healthy()
 
 
-@test("garbage in place of a handshake, and inside one, ends that connection only", "T-17")
+@test("garbage in place of a handshake, and inside one, ends that connection only", "T-85")
 def garbage():
     hello, dice = client_hello(), random.Random(7)
     with one_server() as s:
@@ -63,7 +63,7 @@ def garbage():
         s.healthy()
 
 
-@test("garbage behind a complete handshake ends that connection only", "T-17")
+@test("garbage behind a complete handshake ends that connection only", "T-85")
 def garbage_later():
     with one_server() as s:
         for data in (b"\x00" * 50, b"\x17\x03\x03\x40\x00" + b"x" * 16384, b"\x17\x03\x03\xff\xff" + b"x" * 70000,
@@ -83,7 +83,7 @@ def garbage_later():
         s.healthy()
 
 
-@test("handshakes that come byte by byte, or stop, are given up; a single worker serves others meanwhile", "T-17")
+@test("handshakes that come byte by byte, or stop, are given up; a single worker serves others meanwhile", "T-85")
 def slow():
     hello = client_hello()
     with one_server(site=pem_site(svsm_kms_workers="1", svsm_kms_timeout_handshake_ms="1500")) as s:
@@ -105,7 +105,7 @@ def slow():
         wait_for(lambda: finished(s) >= 60)
 
 
-@test("more handshakes than may be under way: the oldest are given up, who means it gets through", "T-17")
+@test("more handshakes than may be under way: the oldest are given up, who means it gets through", "T-85")
 def too_many_handshakes():
     with one_server(site=pem_site(svsm_kms_workers="1", svsm_kms_ssl_handshakes_max="5")) as s:
         held = [Conn(s.port) for _ in range(40)]
@@ -118,7 +118,7 @@ def too_many_handshakes():
             c.close()
 
 
-@test("more connections than allowed are closed, and served again when there is room", "T-17")
+@test("more connections than allowed are closed, and served again when there is room", "T-85")
 def too_many_connections():
     with one_server(site=pem_site(svsm_kms_connections_max="4")) as s:
         held = [s.conn() for _ in range(4)]
@@ -240,13 +240,14 @@ def close_notify():
 @test("a client that half-closes after its request still gets the answer")
 def half_close():
     with one_server() as s:
-        sock = socket.create_connection(("127.0.0.1", s.port), timeout=30 * kms.SLOW)
-        raw = os.dup(sock.fileno())
-        with authority().context().wrap_socket(sock, server_hostname="localhost") as t:
-            t.sendall(request("GET", "/health"))
-            with socket.socket(fileno=raw) as below:
-                below.shutdown(socket.SHUT_WR)
-            expect(t.recv(65536).startswith(b"HTTP/1.1 200"))
+        for _ in range(50):    # both often arrive at once
+            sock = socket.create_connection(("127.0.0.1", s.port), timeout=30 * kms.SLOW)
+            raw = os.dup(sock.fileno())
+            with authority().context().wrap_socket(sock, server_hostname="localhost") as t:
+                t.sendall(request("GET", "/health"))
+                with socket.socket(fileno=raw) as below:
+                    below.shutdown(socket.SHUT_WR)
+                expect(t.recv(65536).startswith(b"HTTP/1.1 200"))
 
 
 @test("many clients at once, new connections and old, while certificates are reloaded")

@@ -12,7 +12,7 @@ from tls import authority, leaf, one_server, pem_site
 FINE = ("OK", "INFO", "LOW", "DEBUG")
 
 
-@test("testssl.sh finds nothing above LOW")
+@test("testssl.sh finds nothing above LOW", "T-83")
 def scan():
     program = shutil.which("testssl") or shutil.which("testssl.sh")
     if not program:

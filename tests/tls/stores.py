@@ -57,7 +57,7 @@ def key_password():
     refused(78, path, "the private key", conf=conf(ON, store(path, keystore_keypassword="key-pass-a")))
 
 
-@test("a wrong password is said to be that, for each format")
+@test("a wrong password is said to be that, for each format", "T-86")
 def wrong_password():
     cert, key = leaf()
     sealed = authority().path("sealed.key")
@@ -87,7 +87,7 @@ def pem_file():
             s.create("k")
 
 
-@test("files that are no key store, hold no key, or whose parts do not belong together are refused with a reason")
+@test("files that are no key store, hold no key, or whose parts do not belong together are refused with a reason", "T-86")
 def not_a_store():
     cert, key = leaf()
     other = leaf("rsa")

@@ -4,6 +4,7 @@
 import http.client
 import os
 import pathlib
+import ssl
 import statistics
 import subprocess
 import sys
@@ -61,9 +62,15 @@ def memory_kib(pids):
     return sums
 
 
-def request(port, method, path, body=None, cookie=None):
+def request(port, method, path, body=None, cookie=None, tls=False):
     """One request on a connection of its own: (status, headers, body)."""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    if tls:
+        # the benchmark's own server, with a certificate of the minute
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        c = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
+    else:
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Content-Type": "application/json"} if body is not None else {}
     if cookie:
         headers["Cookie"] = cookie
@@ -74,16 +81,16 @@ def request(port, method, path, body=None, cookie=None):
     return result
 
 
-def wait_for_answer(port, child, patience=60):
+def wait_for_answer(port, child, patience=60, tls=False):
     """Until the server has authenticated somebody; that takes the whole way through."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         if child.poll() is not None:
             raise RuntimeError(f"the server ended with code {child.returncode}")
         try:
-            if request(port, "OPTIONS", "/kms/v1/?user.name=bench")[0] == 200:
+            if request(port, "OPTIONS", "/kms/v1/?user.name=bench", tls=tls)[0] == 200:
                 return
-        except (ConnectionError, http.client.HTTPException):
+        except (ConnectionError, http.client.HTTPException, ssl.SSLError):
             pass
         time.sleep(0.0005)
     raise RuntimeError("no answer from the server")

@@ -23,15 +23,20 @@ def operation(server, op):
 
 def run(server, op, connections, seconds):
     """One run. us: CPU of the server's processes, user and system, for each request."""
-    method, path, body = operation(server, op)
+    return shoot(server, op, operation(server, op), connections, seconds, server.cookie)
+
+
+def shoot(server, op, what, connections, seconds, cookie, token="", refused=False):
+    """The same with any request and credential. refused: every answer is to be no success; else none."""
+    method, path, body = what
     RUN[0] += 1
     before, wall = cpu_seconds(server.pids()), time.monotonic()
     done = subprocess.run(
         ["wrk", "-t", str(min(connections, CPUS)), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "60s",
-         "-s", ROOT / "tests/bench/load.lua", f"http://127.0.0.1:{server.port}/", "--", method, path, body,
-         server.cookie, str(RUN[0])], stdout=subprocess.PIPE, text=True, check=True)
+         "-s", ROOT / "tests/bench/load.lua", f"{server.scheme}://127.0.0.1:{server.port}/", "--", method, path, body,
+         cookie, str(RUN[0]), token], stdout=subprocess.PIPE, text=True, check=True)
     r = json.loads(done.stdout.strip().splitlines()[-1])
-    if r["refused"] or r["errors"]:
+    if r["refused"] != (r["requests"] if refused else 0) or r["errors"]:
         raise RuntimeError(f"{server.name}: {op}: {r['refused']} answers were no success, {r['errors']} connections broke")
     r["wall"] = time.monotonic() - wall
     r["per_s"] = r["requests"] / r["seconds"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the benchmark. Each takes the run's options and returns raw figures."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import time
 
 from common import ROOT, Skip, cpu_seconds, memory_kib, read_lines, request, say
 import load
-from servers import Hadoop, Nginx, Ours
+from servers import Hadoop, Nginx, Ours, certificate
 
 CONNECTIONS = (1, 16, 64)
 
@@ -69,6 +70,71 @@ def http(o):
                         figures["crossings"].setdefault(key, []).append(crossings(before, ours.metrics()))
     for s in servers:
         figures["memory"][f"{s.name} after"] = memory_kib(s.pids())
+        s.stop()
+    return figures
+
+
+def identity(o):
+    """What it costs to know who is asking: the same request with each kind of credential, in turn."""
+    ours = Ours(o.build, o.dir / "identity")
+    ours.login()
+    fetch = "GET", "/kms/v1/?op=GETDELEGATIONTOKEN&renewer=bench", ""
+    _, _, answer = request(ours.port, *fetch[:2], cookie=ours.cookie)
+    token = json.loads(answer)["Token"]["urlString"]
+    who, decrypt = ("OPTIONS", "/kms/v1/", ""), load.operation(ours, "decrypt")
+    named = "OPTIONS", "/kms/v1/?user.name=bench", ""
+    kinds = (("nobody, refused", who, "", "", True), ("cookie", who, ours.cookie, "", False),
+             ("delegation token", who, "", token, False), ("user name, new cookie", named, "", "", False),
+             ("decrypt by cookie", decrypt, ours.cookie, "", False),
+             ("decrypt by delegation token", decrypt, "", token, False),
+             ("fetch a token, durable", fetch, ours.cookie, "", False))
+    figures = {}
+    for _ in range(o.rounds):
+        for name, what, cookie, shown, refused in kinds:
+            say(f"  {name}")
+            figures.setdefault(name, []).append(load.shoot(ours, name, what, 64, o.seconds, cookie, shown, refused))
+    ours.stop()
+    return {"runs": figures}
+
+
+def handshakes(o, server, version, kind):
+    """Connections with a handshake and one small request each. us: CPU of the server's processes for each."""
+    before = cpu_seconds(server.pids())
+    out = subprocess.run([o.build / "tls_bench", str(server.port), version, kind, "16", str(o.seconds), "/static/none"],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+    r = read_lines(out)
+    if r["failed"] or not r["connections"]:
+        raise RuntimeError(f"{server.name}: {r['failed']:.0f} TLS connections failed")
+    if kind == "resumed" and r["resumed"] < r["connections"] - 16:
+        raise RuntimeError(f"{server.name}: only {r['resumed']:.0f} of {r['connections']:.0f} sessions were resumed")
+    return {"per_s": r["connections"] / r["seconds"],
+            "us": (cpu_seconds(server.pids()) - before) * 1e6 / r["connections"]}
+
+
+def tls(o):
+    """Keep-alive over TLS beside plain text, handshakes beside nginx with the same certificate."""
+    pair = certificate(o.dir)
+    plain, ours = Ours(o.build, o.dir / "plain"), Ours(o.build, o.dir / "tls", pair=pair)
+    figures = {"runs": {}, "skipped": {}}
+    for s in (plain, ours):
+        s.login()
+    plain.name, servers = "plain text", [ours]
+    try:
+        servers.append(Nginx(ours, o.dir / "nginx", pair=pair))
+    except Skip as why:
+        figures["skipped"]["nginx"] = str(why)
+    for n in CONNECTIONS:
+        say(f"  decrypt over TLS, {n} connection{'s' if n > 1 else ''}")
+        for _ in range(o.rounds):
+            for s in (plain, *servers):
+                figures["runs"].setdefault(f"decrypt {n} {s.name}", []).append(load.run(s, "decrypt", n, o.seconds))
+    for version in ("1.3", "1.2"):
+        for kind in ("full", "resumed"):
+            say(f"  handshakes, TLS {version}, {kind}")
+            for _ in range(o.rounds):
+                for s in servers:
+                    figures["runs"].setdefault(f"{version} {kind} {s.name}", []).append(handshakes(o, s, version, kind))
+    for s in (plain, *servers):
         s.stop()
     return figures
 
@@ -240,5 +306,5 @@ def lines(o):
     return found
 
 
-PARTS = {"core": core, "start": start, "http": http, "durable": durable, "keys": many_keys,
+PARTS = {"core": core, "start": start, "http": http, "tls": tls, "identity": identity, "durable": durable, "keys": many_keys,
          "instructions": instructions, "lines": lines}

@@ -67,6 +67,37 @@ def show_http(results, h):
     table("Crossings into the service for each call", ["operation, connections", "crossings/call"], lines)
 
 
+def show_identity(runs):
+    lines, base = [], {"OPTIONS": runs["nobody, refused"], "decrypt": runs["decrypt by cookie"]}
+    for name, r in runs.items():
+        to = base["decrypt" if name.startswith("decrypt") else "OPTIONS"]
+        rate, cpu = median([x["per_s"] for x in r]), median([x["us"] for x in r])
+        lines.append([name, f"{rate:.0f}", f"{cpu:.1f}", f"{rate / median([x['per_s'] for x in to]):.2f}",
+                      f"{cpu / median([x['us'] for x in to]):.2f}"])
+    table("Who is asking, 64 connections", ["credential", "requests/s", "CPU us/request", "rate", "CPU"], lines)
+    print("Rate and CPU relative to a request of nobody, which is refused; of decrypt, to the one by cookie.")
+
+
+def show_tls(raw):
+    def value(key, who, field):
+        runs = raw["runs"].get(f"{key} {who}")
+        return median([r[field] for r in runs]) if runs else None
+
+    lines, shakes = [], []
+    for key in dict.fromkeys(name.removesuffix(f" {OURS}") for name in raw["runs"] if name.endswith(OURS)):
+        per_s, cpu = value(key, OURS, "per_s"), value(key, OURS, "us")
+        other = "plain text" if key.startswith("decrypt") else NGINX
+        cells = [key, f"{per_s:.0f}", f"{cpu:.1f}"]
+        for who in ("plain text", NGINX) if other == "plain text" else (NGINX,):
+            theirs = value(key, who, "per_s")
+            cells += [f"{theirs:.0f}", f"{value(key, who, 'us'):.1f}", f"{per_s / theirs:.2f}"] if theirs else ["", "", ""]
+        (lines if other == "plain text" else shakes).append(cells)
+    table("TLS, keep-alive", ["operation, connections", "TLS/s", "CPU us", "plain text/s", "CPU us", "TLS/plain", "nginx TLS/s",
+                              "CPU us", "ours/nginx"], lines)
+    table("TLS connections with a handshake and one request each", ["version, kind", "svsm-kms/s", "CPU us", "nginx/s", "CPU us",
+                                                                 "ours/nginx"], shakes)
+
+
 def show_core(c):
     names = [n.removesuffix("_ns") for n in c if n.endswith("_ns")]
     lines = [[n.replace("_", " "), f"{c[n + '_ns']:.0f}", f"{c[n + '_ns_least']:.0f}",
@@ -121,6 +152,11 @@ def targets(results, h):
               lambda v: f"{v:.1f}", lambda v: v >= 3)
     yield row("p99 of the same against Hadoop KMS", "<= 0.1", h.ratio("decrypt 64", OURS, HADOOP, "p99_us"),
               lambda v: f"{v:.3f}", lambda v: v <= 0.1)
+    runs = results.get("tls", {}).get("runs", {})
+    kept = ([median([r["per_s"] for r in runs[f"decrypt 64 {who}"]]) for who in (OURS, "plain text")]
+            if "decrypt 64 plain text" in runs else None)
+    yield row("decrypt over TLS, 64 connections, against plain text", ">= 0.7", kept and kept[0] / kept[1],
+              lambda v: f"{v:.2f}", lambda v: v >= 0.7)
     for name, what in (("generate_150", "generate 150"), ("reencrypt_1000", "batch re-encrypt")):
         yield row(f"{what}, encrypted keys/s on one CPU", ">= 1 000 000", core.get(f"{name}_keys_per_s"),
                   lambda v: f"{v / 1e6:.1f} million", lambda v: v >= 1e6)
@@ -157,6 +193,10 @@ def show(results):
     h = Http(results)
     if h.raw:
         show_http(results, h)
+    if results.get("identity", {}).get("runs"):
+        show_identity(results["identity"]["runs"])
+    if results.get("tls", {}).get("runs"):
+        show_tls(results["tls"])
     if "auth_ns" in results.get("core", {}):
         show_core(results["core"])
     show_rest(results)

@@ -7,13 +7,14 @@ _svsm_kms() {
 		word=${COMP_WORDS[i]}
 		case "$word" in
 		--url) i=$((i + 1)); continue;;
+		--ca) i=$((i + 1)); continue;;
 		--user) i=$((i + 1)); continue;;
 		--timeout) i=$((i + 1)); continue;;
 		--output) i=$((i + 1)); continue;;
 		-*) continue;;
 		esac
 		case "$verb" in
-		''|key|eek|store|owner|acl|attest) verb=${verb:+$verb }$word;;
+		''|key|eek|store|owner|acl|audit|attest) verb=${verb:+$verb }$word;;
 		esac
 	done
 	case "$verb" in
@@ -82,6 +83,15 @@ _svsm_kms() {
 		--conf) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		--data) compopt -o dirnames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return;;
 		esac;;
+	'audit verify') case "$prev" in
+		--key) return;;
+		--head) return;;
+		--health) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		esac;;
+	'audit show') case "$prev" in
+		--from) return;;
+		--count) return;;
+		esac;;
 	'measure') case "$prev" in
 		--image) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--monitor) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
@@ -131,44 +141,48 @@ _svsm_kms() {
 	esac
 	case "$prev" in
 		--url) return;;
+		--ca) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--user) return;;
 		--timeout) return;;
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl measure attest bench doctor health version completion help --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl audit measure attest bench doctor health version completion help --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --channel --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
-	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key list') COMPREPLY=($(compgen -W ' --metadata --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key show') COMPREPLY=($(compgen -W ' --versions --material --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key roll') COMPREPLY=($(compgen -W ' --material-file --material-format --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key delete') COMPREPLY=($(compgen -W ' --yes --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key invalidate') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key list') COMPREPLY=($(compgen -W ' --metadata --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key show') COMPREPLY=($(compgen -W ' --versions --material --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key roll') COMPREPLY=($(compgen -W ' --material-file --material-format --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key delete') COMPREPLY=($(compgen -W ' --yes --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key invalidate') COMPREPLY=($(compgen -W ' --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	eek) COMPREPLY=($(compgen -W ' generate decrypt reencrypt' -- "$cur"));;
-	'eek generate') COMPREPLY=($(compgen -W ' --count --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'eek decrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'import') COMPREPLY=($(compgen -W ' --from --from-user --key --dry-run --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'export') COMPREPLY=($(compgen -W ' --recovery --data --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek generate') COMPREPLY=($(compgen -W ' --count --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek decrypt') COMPREPLY=($(compgen -W ' --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'import') COMPREPLY=($(compgen -W ' --from --from-user --key --dry-run --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'export') COMPREPLY=($(compgen -W ' --recovery --data --channel --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	store) COMPREPLY=($(compgen -W ' verify recover' -- "$cur"));;
-	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
-	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
-	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	audit) COMPREPLY=($(compgen -W ' verify show' -- "$cur"));;
+	'audit verify') COMPREPLY=($(compgen -W ' --key --head --health --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'audit show') COMPREPLY=($(compgen -W ' --from --count --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	attest) COMPREPLY=($(compgen -W ' report verify' -- "$cur"));;
-	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --owner --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'health') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'version') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'completion') COMPREPLY=($(compgen -W ' --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'help') COMPREPLY=($(compgen -W ' --man --url --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --owner --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'health') COMPREPLY=($(compgen -W ' --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'version') COMPREPLY=($(compgen -W ' --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'completion') COMPREPLY=($(compgen -W ' --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'help') COMPREPLY=($(compgen -W ' --man --url --ca --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	esac
 }
 complete -o default -F _svsm_kms svsm-kms

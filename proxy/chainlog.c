@@ -1,0 +1,862 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer of the audit chain's file; see chainlog.h.
+ *
+ * Three places hold entries on their way: `held` those that came before their predecessors, `queue` those that
+ * are next, `out` what the thread is writing; only the thread touches out's bytes. When all of them together
+ * would become too large, everything is dropped from one number on until the core has declared the gap.
+ */
+#include "proxy/chainlog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_MS 50u
+#define SCAN_BLOCK (1u << 20)
+
+struct bytes {
+	uint8_t *p;
+	size_t len, room;
+};
+
+/* Entries first..last, in order and without a hole. */
+struct run {
+	struct run *next;
+	uint64_t first, last;
+	struct chain_tail tail;
+	size_t len;
+	uint8_t b[];
+};
+
+struct chainlog {
+	struct chainlog_options o;
+	char *path;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work, done;	/* for the thread; from it */
+	int fd;
+	bool regular, empty;
+	bool stop, reopen;
+	int reopen_result;
+
+	uint32_t generation;
+	bool running;			/* between chainlog_start() and chainlog_died() */
+	uint8_t store_id[16];
+	uint64_t next, seen;		/* to be queued next; the highest ever heard of */
+	uint64_t base, gap_from;	/* where the core took the chain up; where a gap that was asked for begins */
+	struct chain_tail tail;		/* the last one queued; seq 0 and no mac: none */
+	struct chain_tail out_tail;	/* the last one in out */
+	uint64_t written;
+	struct run *held;
+	size_t held_bytes;
+	struct bytes queue, out;
+	size_t out_at;
+
+	bool failing, dropping, gap_asked, dropped_again;
+	uint32_t refusing;		/* atomic: o.refuse and one of the above */
+	int error;
+	uint64_t lost, lost_at_start;
+};
+
+static void stderr_report(void *ctx, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "svsm-kms: %s\n", text);
+}
+
+__attribute__((format(printf, 2, 3))) static void report(struct chainlog *c, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	c->o.report(c->o.ctx, text);
+}
+
+static struct timespec now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t;
+}
+
+static struct timespec later(uint32_t ms)
+{
+	struct timespec t = now();
+
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	return t;
+}
+
+/* ---- state; callers hold the lock ---- */
+
+static void set_refusing(struct chainlog *c)
+{
+	__atomic_store_n(&c->refusing, c->o.refuse && (c->failing || c->dropping), __ATOMIC_RELEASE);
+}
+
+static void set_failing(struct chainlog *c, int error)
+{
+	c->error = error;
+	if (c->failing)
+		return;
+	c->failing = true;
+	set_refusing(c);
+	report(c, "audit chain %s: cannot be written: %s; %s", c->path,
+	       error == EAGAIN || error == ETIMEDOUT ? "it does not take anything (blocked)" : strerror(error),
+	       c->o.refuse ? "requests are refused (503) until it can: make room or correct the path "
+			     "(svsm.kms.audit.on-failure)" :
+			     "requests go on, and what cannot be kept will be declared as a gap "
+			     "(svsm.kms.audit.on-failure)");
+	pthread_cond_broadcast(&c->done);
+}
+
+static void set_working(struct chainlog *c)
+{
+	if (!c->failing)
+		return;
+	c->failing = false;
+	c->error = 0;
+	set_refusing(c);
+	report(c, "audit chain %s: works again; entries dropped so far: %llu", c->path, (unsigned long long)c->lost);
+}
+
+MUST_CHECK static bool bytes_put(struct bytes *b, const void *p, size_t n)
+{
+	size_t room = b->room ? b->room : 65536;
+	uint8_t *more;
+
+	while (room - b->len < n)
+		room *= 2;
+	if (room != b->room) {
+		more = realloc(b->p, room);
+		if (!more)
+			return false;
+		b->p = more;
+		b->room = room;
+	}
+	memcpy(b->p + b->len, p, n);
+	b->len += n;
+	return true;
+}
+
+static void put_header(struct chainlog *c, const struct chain_tail *before)
+{
+	uint8_t b[CHAIN_HEADER_LEN];
+	struct sink s = sink_of(b, sizeof(b));
+	struct chain_header h = { .seq = before->seq };
+
+	memcpy(h.store_id, c->store_id, sizeof(h.store_id));
+	memcpy(h.hash, before->hash, sizeof(h.hash));
+	memcpy(h.mac, before->mac, sizeof(h.mac));
+	chain_header_put(&s, &h);
+	INVARIANT(bytes_put(&c->queue, b, sizeof(b)));
+	c->empty = false;
+}
+
+static bool has_mac(const uint8_t mac[CHAIN_MAC_LEN])
+{
+	static const uint8_t none[CHAIN_MAC_LEN];
+
+	return memcmp(mac, none, sizeof(none)) != 0;
+}
+
+/* ---- order; callers hold the lock ---- */
+
+static size_t unwritten(const struct chainlog *c)
+{
+	return c->queue.len + (c->out.len - __atomic_load_n(&c->out_at, __ATOMIC_RELAXED));
+}
+
+static bool too_much(const struct chainlog *c, size_t more)
+{
+	return unwritten(c) + c->held_bytes + more > c->o.buffer_max;
+}
+
+static void drop(struct chainlog *c, uint64_t first, uint64_t last)
+{
+	if (!c->dropping) {
+		report(c, "audit chain %s: entries from %llu on are dropped; the chain will say how many", c->path,
+		       (unsigned long long)c->next);
+		c->dropping = true;
+	}
+	if (c->gap_asked)
+		c->dropped_again = true;
+	c->lost += last - first + 1;
+	set_refusing(c);
+	pthread_cond_broadcast(&c->done);
+}
+
+static void append(struct chainlog *c, uint64_t last, const struct chain_tail *tail, const uint8_t *p, size_t n)
+{
+	if (!bytes_put(&c->queue, p, n)) {
+		drop(c, c->next, last);
+		return;
+	}
+	c->next = last + 1;
+	if (has_mac(tail->mac))
+		c->tail = *tail;
+}
+
+/* In the order of their numbers. */
+static void hold(struct chainlog *c, uint64_t first, uint64_t last, const struct chain_tail *tail, const uint8_t *p,
+		 size_t n)
+{
+	struct run **at = &c->held, *r = malloc(sizeof(*r) + n);
+
+	if (!r) {
+		drop(c, first, last);
+		return;
+	}
+	r->first = first;
+	r->last = last;
+	r->tail = *tail;
+	r->len = n;
+	memcpy(r->b, p, n);
+	while (*at && (*at)->first < first)
+		at = &(*at)->next;
+	r->next = *at;
+	*at = r;
+	c->held_bytes += n;
+}
+
+static void release_held(struct chainlog *c)
+{
+	struct run *r;
+
+	while ((r = c->held) && (r->first <= c->next) && !c->dropping) {
+		c->held = r->next;
+		c->held_bytes -= r->len;
+		if (r->first == c->next)	/* else declared lost */
+			append(c, r->last, &r->tail, r->b, r->len);
+		free(r);
+	}
+}
+
+static void forget_held(struct chainlog *c)
+{
+	struct run *r;
+
+	while ((r = c->held)) {
+		c->held = r->next;
+		c->lost += r->last - r->first + 1;
+		free(r);
+	}
+	c->held_bytes = 0;
+}
+
+/* The core has given up what was dropped: the chain goes on behind its declaration. */
+static bool take_gap(struct chainlog *c, const struct chain_frame *f)
+{
+	struct chain_entry e;
+	struct chain_loss l;
+
+	if (chain_entry_get(f->entry, &e) != RC_OK || chain_loss_get(e.detail, &l) != RC_OK || l.from != c->gap_from)
+		return false;
+	c->next = f->seq;
+	c->dropping = c->dropped_again;
+	c->gap_asked = c->dropped_again = false;
+	set_refusing(c);
+	return true;
+}
+
+static void place(struct chainlog *c, uint64_t first, uint64_t last, const struct chain_tail *tail, struct slice b)
+{
+	if (first < c->next)	/* came too late: declared lost */
+		return;
+	if (too_much(c, b.len) || (c->dropping && !c->gap_asked))
+		drop(c, first, last);
+	else if (first == c->next && !c->dropping)
+		append(c, last, tail, b.p, b.len);
+	else
+		hold(c, first, last, tail, b.p, b.len);
+}
+
+enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, uint64_t *last)
+{
+	struct cursor in = cur_of(frames.p, frames.len);
+	struct chain_frame f;
+	struct chain_tail tail;
+	uint64_t first = 0, at = 0;
+	struct slice run = slice_of(in.at, 0);
+	enum rc rc = RC_OK;
+
+	*last = 0;
+	if (!c || frames.len == 0)
+		return RC_OK;
+	pthread_mutex_lock(&c->lock);
+	if (!c->running || generation != c->generation)
+		rc = RC_MACHINE;
+	while (rc == RC_OK && in.left) {
+		rc = chain_frame_next(&in, &f) == RC_OK ? RC_OK : RC_BAD_INPUT;
+		if (rc != RC_OK)
+			break;
+		if (run.len && f.seq != at + 1) {
+			place(c, first, at, &tail, run);
+			run.len = 0;
+		}
+		if (f.type == CHAIN_GAP && c->gap_asked && !take_gap(c, &f))
+			continue;
+		if (run.len == 0) {
+			first = f.seq;
+			run.p = f.whole.p;
+		}
+		run.len += f.whole.len;
+		at = tail.seq = f.seq;
+		memcpy(tail.hash, f.hash, sizeof(tail.hash));
+		memcpy(tail.mac, f.mac, sizeof(tail.mac));
+		if (at > *last)
+			*last = at;
+	}
+	if (run.len)
+		place(c, first, at, &tail, run);
+	release_held(c);
+	if (*last > c->seen)
+		c->seen = *last;
+	if (c->queue.len)
+		pthread_cond_signal(&c->work);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+/* ---- waiting ---- */
+
+/* Caller holds the lock. */
+static enum rc wait_for(struct chainlog *c, uint32_t generation, uint64_t last)
+{
+	struct timespec until = later(c->o.patience_ms);
+
+	while (c->running && c->generation == generation && c->written < last && !c->failing && !c->dropping)
+		if (pthread_cond_timedwait(&c->done, &c->lock, &until) == ETIMEDOUT) {
+			if (c->written < last)
+				set_failing(c, ETIMEDOUT);
+			break;
+		}
+	if (c->written >= last)
+		return RC_OK;
+	if (!c->running || c->generation != generation)
+		return RC_MACHINE;
+	return c->o.refuse ? RC_DENIED : RC_OK;
+}
+
+enum rc chainlog_wait(struct chainlog *c, uint32_t generation, uint64_t last)
+{
+	enum rc rc;
+
+	if (!c || last == 0)
+		return RC_OK;
+	pthread_mutex_lock(&c->lock);
+	rc = wait_for(c, generation, last);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+enum rc chainlog_sync(struct chainlog *c, uint64_t last)
+{
+	enum rc rc;
+	int fd = -1;
+
+	if (!c)
+		return RC_OK;
+	pthread_mutex_lock(&c->lock);
+	rc = wait_for(c, c->generation, last);
+	if (rc == RC_OK && c->regular && c->o.refuse)
+		fd = dup(c->fd);
+	pthread_mutex_unlock(&c->lock);
+	/* Without the lock: it may take long. The file can be changed meanwhile; then the old one was synced at that. */
+	if (fd >= 0) {
+		if (fdatasync(fd) != 0)
+			rc = RC_DENIED;
+		close(fd);
+	}
+	return rc;
+}
+
+bool chainlog_goes_on(const struct chainlog *c)
+{
+	return c && !c->o.refuse;
+}
+
+bool chainlog_refuses(struct chainlog *c)
+{
+	return c && __atomic_load_n(&c->refusing, __ATOMIC_ACQUIRE);
+}
+
+bool chainlog_gap_due(struct chainlog *c, struct chain_tail *tail, bool *given)
+{
+	bool due;
+
+	if (!c)
+		return false;
+	pthread_mutex_lock(&c->lock);
+	due = c->running && c->dropping && !c->failing && unwritten(c) == 0;
+	if (due) {
+		c->gap_asked = true;
+		c->dropped_again = false;
+		*tail = c->tail;
+		*given = has_mac(c->tail.mac);
+		c->gap_from = (*given ? c->tail.seq : c->base) + 1;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return due;
+}
+
+/* ---- the thread ---- */
+
+static int open_file(const char *path, struct stat *st)
+{
+	/* Not blocking: a pipe that nobody reads must not keep us waiting. */
+	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640), error;
+
+	if (fd >= 0 && (fstat(fd, st) != 0 || (S_ISREG(st->st_mode) && flock(fd, LOCK_EX | LOCK_NB) != 0))) {
+		error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+/* Between two writes, with the lock held. */
+static void do_reopen(struct chainlog *c)
+{
+	struct stat was, is;
+	int fd = -1;
+	bool same;
+
+	c->reopen = false;
+	c->reopen_result = 0;
+	same = fstat(c->fd, &was) == 0 && stat(c->path, &is) == 0 && was.st_dev == is.st_dev && was.st_ino == is.st_ino;
+	if (!same) {
+		fd = open_file(c->path, &is);
+		if (fd < 0 || (S_ISREG(is.st_mode) && is.st_size != 0)) {
+			c->reopen_result = fd < 0 ? errno : EEXIST;
+			if (fd >= 0)
+				close(fd);
+		} else {
+			struct bytes rest = c->queue;
+
+			close(c->fd);
+			c->fd = fd;
+			c->regular = S_ISREG(is.st_mode);
+			c->queue = (struct bytes){ 0 };
+			put_header(c, &c->out_tail);
+			INVARIANT(rest.len == 0 || bytes_put(&c->queue, rest.p, rest.len));
+			free(rest.p);
+		}
+	}
+	pthread_cond_broadcast(&c->done);
+}
+
+/* Writes out, without the lock. 0, or what went wrong. */
+static int write_out(struct chainlog *c)
+{
+	while (c->out_at < c->out.len) {
+		ssize_t n = write(c->fd, c->out.p + c->out_at, c->out.len - c->out_at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		__atomic_fetch_add(&c->out_at, (size_t)n, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+/* What waits becomes what is written. */
+static void take_queue(struct chainlog *c)
+{
+	struct bytes t = c->out;
+
+	if (c->out_at < c->out.len)	/* an earlier failure left something */
+		return;
+	t.len = 0;
+	c->out = c->queue;
+	c->out_at = 0;
+	c->queue = t;
+	c->out_tail = c->tail;
+}
+
+static void *writer(void *arg)
+{
+	struct chainlog *c = arg;
+	struct timespec until;
+	uint64_t last;
+	int error;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->stop || (!c->failing && (c->queue.len || c->out_at < c->out.len))) {
+		if (c->reopen && c->out_at == c->out.len)
+			do_reopen(c);
+		take_queue(c);
+		if (c->out_at == c->out.len) {
+			pthread_cond_wait(&c->work, &c->lock);
+			continue;
+		}
+		last = c->out_tail.seq;
+		pthread_mutex_unlock(&c->lock);
+		error = write_out(c);
+		pthread_mutex_lock(&c->lock);
+		if (error == 0) {
+			c->written = last;
+			set_working(c);
+			pthread_cond_broadcast(&c->done);
+			continue;
+		}
+		set_failing(c, error);
+		until = later(RETRY_MS);
+		if (!c->stop)
+			(void)pthread_cond_timedwait(&c->work, &c->lock, &until);
+	}
+	c->stop = true;
+	pthread_cond_broadcast(&c->done);
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+enum rc chainlog_reopen(struct chainlog *c)
+{
+	struct timespec until;
+	int error;
+
+	if (!c)
+		return RC_OK;
+	until = later(c->o.patience_ms);
+	pthread_mutex_lock(&c->lock);
+	c->reopen = true;
+	pthread_cond_signal(&c->work);
+	while (c->reopen && pthread_cond_timedwait(&c->done, &c->lock, &until) == 0)
+		;
+	error = c->reopen ? ETIMEDOUT : c->reopen_result;	/* it is done as soon as it can be */
+	if (error)
+		report(c, "audit chain %s: no new file: %s; the old one stays in use", c->path,
+		       error == EEXIST ? "what stands there is not empty (move it away; copytruncate is no way to rotate)" :
+		       error == EWOULDBLOCK ? "another server has it" : strerror(error));
+	pthread_mutex_unlock(&c->lock);
+	return error ? RC_MACHINE : RC_OK;
+}
+
+/* ---- the core's life ---- */
+
+bool chainlog_tail(struct chainlog *c, struct chain_tail *out, uint64_t *seen)
+{
+	bool given;
+
+	*seen = 0;
+	if (!c)
+		return false;
+	pthread_mutex_lock(&c->lock);
+	*out = c->tail;
+	*seen = c->seen;
+	given = has_mac(c->tail.mac);
+	pthread_mutex_unlock(&c->lock);
+	return given;
+}
+
+void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t generation)
+{
+	struct chain_tail at = { .seq = r->at.seq };
+
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	memcpy(c->store_id, r->at.store_id, sizeof(c->store_id));
+	memcpy(at.hash, r->at.hash, sizeof(at.hash));
+	if (c->empty)
+		put_header(c, &at);
+	forget_held(c);
+	c->base = r->at.seq;
+	c->next = r->at.seq + 1;
+	c->generation = generation;
+	c->running = true;
+	c->dropping = c->gap_asked = c->dropped_again = false;
+	c->lost_at_start = r->lost;
+	set_refusing(c);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void chainlog_died(struct chainlog *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->running = false;
+	pthread_cond_broadcast(&c->done);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void chainlog_state(struct chainlog *c, struct chainlog_state *out)
+{
+	*out = (struct chainlog_state){ 0 };
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	*out = (struct chainlog_state){ .refuse = c->o.refuse, .failing = c->failing, .dropping = c->dropping,
+					.error = c->error, .written = c->written, .lost = c->lost,
+					.lost_at_start = c->lost_at_start };
+	out->pending = unwritten(c) + c->held_bytes;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- opening ---- */
+
+MUST_CHECK static bool read_at(int fd, void *p, size_t n, uint64_t off)
+{
+	uint8_t *to = p;
+	ssize_t got;
+
+	while (n && (got = pread(fd, to, n, (off_t)off)) > 0) {
+		to += got;
+		n -= (size_t)got;
+		off += (uint64_t)got;
+	}
+	return n == 0;
+}
+
+/* The frame that ends at `end`. */
+MUST_CHECK static bool frame_before(int fd, uint64_t end, uint8_t *room, struct chain_frame *f, uint64_t *start)
+{
+	struct cursor in;
+	uint32_t len;
+
+	if (end < CHAIN_HEADER_LEN + CHAIN_FRAME_EXTRA + CHAIN_ENTRY_MIN || !read_at(fd, &len, 4, end - 4) ||
+	    len < CHAIN_ENTRY_MIN || len > CHAIN_ENTRY_MAX || end - CHAIN_HEADER_LEN < len + CHAIN_FRAME_EXTRA)
+		return false;
+	*start = end - len - CHAIN_FRAME_EXTRA;
+	if (!read_at(fd, room, len + CHAIN_FRAME_EXTRA, *start))
+		return false;
+	in = cur_of(room, len + CHAIN_FRAME_EXTRA);
+	return chain_frame_next(&in, f) == RC_OK && cur_end(&in);
+}
+
+/* Whether a crash can have left these bytes: the beginning of one frame, then nothing but zeros. */
+static bool is_torn(struct slice rest)
+{
+	struct cursor in;
+	struct chain_frame f;
+
+	while (rest.len && rest.p[rest.len - 1] == 0)
+		rest.len--;
+	in = cur_of(rest.p, rest.len);
+	return rest.len == 0 || chain_frame_next(&in, &f) == RC_BUSY;
+}
+
+/* Where the whole frames end, from the file's beginning; *torn: what follows is what a crash leaves. */
+static uint64_t scan(int fd, uint64_t size, bool *torn)
+{
+	uint8_t *b = malloc(SCAN_BLOCK);
+	uint64_t at = CHAIN_HEADER_LEN;
+	struct chain_frame f;
+	bool more = b != NULL;
+
+	*torn = false;
+	while (more) {
+		size_t n = size - at < SCAN_BLOCK ? (size_t)(size - at) : SCAN_BLOCK;
+		struct cursor in = cur_of(b, n);
+
+		if (!read_at(fd, b, n, at))
+			break;
+		while (chain_frame_next(&in, &f) == RC_OK)
+			;
+		*torn = is_torn(slice_of(in.at, in.left)) && (n < SCAN_BLOCK || in.left < n);
+		more = in.left < n && n == SCAN_BLOCK;
+		at += n - in.left;
+	}
+	free(b);
+	return at;
+}
+
+/* The last frame with a MAC that ends at or before end; *end: where it ends, the header if there is none. */
+static void find_tail(struct chainlog *c, uint64_t *end, uint8_t *room)
+{
+	struct chain_frame f;
+	uint64_t start;
+
+	while (frame_before(c->fd, *end, room, &f, &start)) {
+		if (has_mac(f.mac)) {
+			c->tail.seq = f.seq;
+			memcpy(c->tail.hash, f.hash, sizeof(f.hash));
+			memcpy(c->tail.mac, f.mac, sizeof(f.mac));
+			return;
+		}
+		*end = start;
+	}
+}
+
+static enum rc damaged(char *why, size_t room, const char *path)
+{
+	snprintf(why, room,
+		 "%.500s is no audit chain, or damaged: `svsm-kms audit verify` says where. Move it to a safe place; the "
+		 "chain goes on in a new file and says what is lost",
+		 path);
+	return RC_BAD_INPUT;
+}
+
+static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_room)
+{
+	uint8_t head[CHAIN_HEADER_LEN], *room;
+	struct chain_header h;
+	struct chain_frame f;
+	uint64_t end = size, start;
+	bool torn = true;
+	enum rc rc = RC_OK;
+
+	c->empty = size == 0;
+	if (size == 0)
+		return RC_OK;
+	if (size < sizeof(head) || !read_at(c->fd, head, sizeof(head), 0) ||
+	    chain_header_get(slice_of(head, sizeof(head)), &h) != RC_OK)
+		return damaged(why, why_room, c->path);
+	c->tail.seq = h.seq;
+	memcpy(c->tail.hash, h.hash, sizeof(h.hash));
+	memcpy(c->tail.mac, h.mac, sizeof(h.mac));
+	room = malloc(CHAIN_FRAME_MAX);
+	if (!room)
+		return RC_MACHINE;
+	if (size > sizeof(head) && !frame_before(c->fd, size, room, &f, &start))
+		end = scan(c->fd, size, &torn);
+	if (torn)
+		find_tail(c, &end, room);
+	if (!torn)
+		rc = damaged(why, why_room, c->path);
+	else if (end < size && ftruncate(c->fd, (off_t)end) != 0)
+		rc = RC_MACHINE;
+	else if (end < size)
+		snprintf(why, why_room, "audit chain %.500s: %llu bytes of entries that a crash left unfinished are cut off",
+			 c->path, (unsigned long long)(size - end));
+	free(room);
+	c->written = c->tail.seq;
+	c->out_tail = c->tail;
+	return rc;
+}
+
+enum rc chainlog_set_aside(struct chainlog *c, char *name, size_t room)
+{
+	struct stat st;
+	int fd;
+
+	if (!c->regular || (size_t)snprintf(name, room, "%s.damaged-%llu", c->path, (unsigned long long)time(NULL)) >= room ||
+	    rename(c->path, name) != 0)
+		return RC_MACHINE;
+	fd = open_file(c->path, &st);
+	if (fd < 0)
+		return RC_MACHINE;
+	pthread_mutex_lock(&c->lock);
+	close(c->fd);
+	c->fd = fd;
+	c->empty = true;
+	c->seen = 0;
+	c->tail = c->out_tail = (struct chain_tail){ 0 };
+	c->written = 0;
+	pthread_mutex_unlock(&c->lock);
+	return RC_OK;
+}
+
+static struct chainlog *make(const struct chainlog_options *o)
+{
+	struct chainlog *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
+
+	if (!c)
+		return NULL;
+	c->o = *o;
+	c->o.buffer_max = o->buffer_max ? o->buffer_max : CHAINLOG_BUFFER_MAX;
+	c->o.patience_ms = o->patience_ms ? o->patience_ms : CHAINLOG_PATIENCE_MS;
+	c->o.report = o->report ? o->report : stderr_report;
+	c->path = strdup(o->path);
+	c->fd = -1;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->work, &attr);
+	pthread_cond_init(&c->done, &attr);
+	return c;
+}
+
+static void release(struct chainlog *c)
+{
+	forget_held(c);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->queue.p);
+	free(c->out.p);
+	free(c->path);
+	free(c);
+}
+
+enum rc chainlog_open(const struct chainlog_options *o, struct chainlog **out, char *why, size_t room)
+{
+	struct chainlog *c = make(o);
+	struct stat st;
+	enum rc rc = RC_OK;
+
+	*why = 0;
+	*out = NULL;
+	if (!c || !c->path) {
+		free(c);
+		return RC_NO_ROOM;
+	}
+	c->fd = open_file(c->path, &st);
+	if (c->fd < 0) {
+		snprintf(why, room, "%.500s: cannot be opened for the audit chain: %s", c->path,
+			 errno == EWOULDBLOCK ? "another server writes it" : strerror(errno));
+		release(c);
+		return RC_MACHINE;
+	}
+	c->regular = S_ISREG(st.st_mode);
+	rc = load(c, c->regular ? (uint64_t)st.st_size : 0, why, room);
+	if (rc == RC_MACHINE)
+		snprintf(why, room, "%.500s: cannot be read or cut: %s", c->path, strerror(errno));
+	if (rc == RC_BAD_INPUT && !o->refuse) {
+		char name[1200];
+
+		rc = chainlog_set_aside(c, name, sizeof(name));
+		snprintf(why, room, "%.500s is no audit chain, or damaged; it is now %.500s", c->path, name);
+	}
+	if (rc == RC_OK && pthread_create(&c->thread, NULL, writer, c) != 0)
+		rc = RC_NO_ROOM;
+	if (rc != RC_OK) {
+		release(c);
+		return rc;
+	}
+	*out = c;
+	return RC_OK;
+}
+
+void chainlog_close(struct chainlog *c)
+{
+	struct timespec until;
+	bool ended;
+
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	c->running = false;
+	pthread_cond_broadcast(&c->work);
+	pthread_mutex_unlock(&c->lock);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (time_t)(c->o.patience_ms / 1000) + 1;
+	ended = pthread_timedjoin_np(c->thread, NULL, &until) == 0;
+	if (!ended) {	/* it hangs in a write: what it uses stays */
+		report(c, "audit chain %s: the last entries could not be written", c->path);
+		return;
+	}
+	release(c);
+}
