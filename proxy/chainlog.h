@@ -51,8 +51,13 @@ void chainlog_close(struct chainlog *c);
 MUST_CHECK bool chainlog_tail(struct chainlog *c, struct chain_tail *out, uint64_t *seen);
 /* Gives the file another name (returned, for a message) and begins a new one. */
 enum rc chainlog_set_aside(struct chainlog *c, char *name, size_t room);
-/* The core has taken the chain up. `generation` of the service: entries of an earlier one count no more. */
-void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t generation);
+/*
+ * The core is about to take the chain up. `generation` of the service: entries of an earlier one count no more; those
+ * of this one may come from now on.
+ */
+void chainlog_expect(struct chainlog *c, uint32_t generation);
+/* It has taken it up. Its START entry is to be added next. */
+void chainlog_start(struct chainlog *c, const struct chain_resumed *r);
 /* The service has died: nobody waits for what it cannot tell any more. */
 void chainlog_died(struct chainlog *c);
 

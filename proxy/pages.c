@@ -38,6 +38,8 @@ static void put_chain(struct outbuf *o, const struct kms *s, const struct wire_s
 	put_hex(o, st->chain_hash, sizeof(st->chain_hash));
 	outbuf_str(o, "\",\"auditKey\":\"");
 	put_hex(o, st->audit_key, sizeof(st->audit_key));
+	outbuf_str(o, "\",\"uploadKey\":\"");
+	put_hex(o, st->upload_key, sizeof(st->upload_key));
 	outbuf_str(o, "\"");
 }
 

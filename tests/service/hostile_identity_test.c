@@ -279,7 +279,7 @@ static void judge(enum wire_call call, const char *key)
 	struct wire_ans *a = &w.c.ans;
 	struct cursor body = a->body;
 	struct wire_staged st;
-	struct dtoken t;
+	struct wire_dtoken t;
 
 	w.asked++;
 	EXPECT(!is_victim(a->user) && !is_victim(a->principal) && !is_victim(a->real) && !is_victim(a->cookie));
@@ -290,7 +290,7 @@ static void judge(enum wire_call call, const char *key)
 	w.granted++;
 	EXPECT(call != CALL_ADMIN);
 	if (call == CALL_DT_GET) {
-		EXPECT(wire_staged_next(&body, &st) && dtoken_get(st.kv.material, &t) == NULL);
+		EXPECT(wire_staged_next(&body, &st) && wire_dtoken_get(st.kv.material, &t) == NULL);
 		EXPECT(slice_is(t.id.owner, MINE) || slice_is(t.id.owner, THIRD));
 		keep(&w.seen_token[rnd(ARRAY_LEN(w.seen_token))], st.kv.material);
 	}
