@@ -198,6 +198,8 @@ static enum rc simple_call(struct channel_lane *l, enum wire_call call, struct s
 
 	if (core_call(l, call, body, &slot, &e, &ans) != RC_OK)
 		return died(err);
+	if (call == CALL_CONFIG)	/* there are secrets in it */
+		mem_wipe(channel_request(l, slot), body.len);
 	if (e != E_OK) {
 		enum rc rc = refuse(l, err, e, &ans);
 
@@ -235,6 +237,7 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 		put_property(body, name, value);
 		count++;
 	}
+	(void)!outbuf_room(body, secret.len + keytab.len + 256);	/* secrets are not to be moved, and left behind */
 	if (secret.len) {
 		put_property(body, slice_str("svsm.secret.signature"), secret);
 		count++;

@@ -75,9 +75,25 @@ def sealed():
         s.kill()        # not even asked to end
         s.start()
         accepted(s.negotiate(login(target="HTTP@sealed.example.com")))
-        s.kill_service()
-        wait_for(lambda: s.ask("OPTIONS", "/kms/v1/").status == 401)
+        s.restart_service()
         accepted(s.negotiate(login(target="HTTP@sealed.example.com")))
+
+
+@test("a replay is still one after the server, or the trusted program, was started again")
+def replays_after_restart():
+    ours_only()     # the reference forgets
+    with server() as s:
+        used = login()
+        accepted(s.negotiate(used))
+        equal(s.stop(), 0)
+        s.start()
+        refused(s.negotiate(used), "replay")
+        accepted(s.negotiate(login()))
+        used = login()
+        accepted(s.negotiate(used))
+        s.restart_service()
+        refused(s.negotiate(used), "replay")
+        accepted(s.negotiate(login()))
 
 
 @test("new keys in the file count after a reload")
