@@ -157,6 +157,7 @@ struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const
 	const char *why;
 
 	o.ca = args_text(&c->args, "ca", NULL);
+	o.client_cert = args_text(&c->args, "client-cert", NULL);
 	o.insecure = args_has(&c->args, "insecure");
 	o.timeout_ms = (unsigned)args_number(&c->args, "timeout", 60) * 1000;
 	if (kms_url_parse(slice_str(url), &o.url, &why) != RC_OK) {

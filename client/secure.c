@@ -16,7 +16,7 @@ struct secure {
 	SSL_CTX *ctx;
 	SSL *ssl; /* NULL between connections */
 	int fd;
-	bool insecure, broken;
+	bool ready, insecure, broken;
 	BIO_METHOD *method;
 };
 
@@ -74,7 +74,13 @@ MUST_CHECK static bool set_up(struct secure *s, const char *ca)
 	       (s->insecure || (ca ? SSL_CTX_load_verify_file(s->ctx, ca) : SSL_CTX_set_default_verify_paths(s->ctx)) == 1);
 }
 
-struct secure *secure_new(const char *ca, bool insecure, char *why, size_t why_len)
+MUST_CHECK static bool show_own(struct secure *s, const char *own)
+{
+	return SSL_CTX_use_certificate_chain_file(s->ctx, own) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(s->ctx, own, SSL_FILETYPE_PEM) == 1;
+}
+
+struct secure *secure_new(const char *ca, const char *own, bool insecure, char *why, size_t why_len)
 {
 	struct secure *s = calloc(1, sizeof(*s));
 
@@ -82,10 +88,15 @@ struct secure *secure_new(const char *ca, bool insecure, char *why, size_t why_l
 	if (s) {
 		s->fd = -1;
 		s->insecure = insecure;
-		if (set_up(s, ca))
+		s->ready = set_up(s, ca);
+		if (s->ready && (!own || show_own(s, own)))
 			return s;
 	}
-	if (ca)
+	if (s && own && SSL_CTX_get0_certificate(s->ctx))
+		snprintf(why, why_len, "%s: holds no key for its certificate that can be opened: %s", own, newest_error());
+	else if (own && s && s->ready)
+		snprintf(why, why_len, "%s: holds no certificate to show: %s", own, newest_error());
+	else if (ca)
 		snprintf(why, why_len, "%s: holds no certificates to trust: %s", ca, newest_error());
 	else
 		snprintf(why, why_len, "TLS cannot be set up: %s", newest_error());

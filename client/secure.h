@@ -15,8 +15,11 @@
 
 struct secure;
 
-/* ca: PEM file of the authorities to trust in place of the system's, or NULL. NULL: why says what is wrong. */
-struct secure *secure_new(const char *ca, bool insecure, char *why, size_t why_len);
+/*
+ * ca: PEM file of the authorities to trust in place of the system's, or NULL. own: PEM file with a certificate and its
+ * key, for a server that asks for one, or NULL. NULL: why says what is wrong.
+ */
+struct secure *secure_new(const char *ca, const char *own, bool insecure, char *why, size_t why_len);
 void secure_free(struct secure *s); /* NULL is fine */
 
 /* Before the handshake over a connected, non-blocking socket, which stays the caller's. Ends an earlier one. */

@@ -161,7 +161,7 @@ static enum rc shake_hands(struct session *s)
 	if (!s->o.url.tls)
 		return RC_OK;
 	if (!s->tls)
-		s->tls = secure_new(s->o.ca, s->o.insecure, why, sizeof(why));
+		s->tls = secure_new(s->o.ca, s->o.client_cert, s->o.insecure, why, sizeof(why));
 	rc = s->tls ? secure_begin(s->tls, s->fd, host, why, sizeof(why)) : RC_MACHINE;
 	while (rc == RC_OK) {
 		rc = secure_handshake(s->tls, why, sizeof(why));

@@ -20,6 +20,7 @@ struct session_options {
 	size_t body_max;	/* of a response, bytes */
 	/* Where url.tls */
 	const char *ca;		/* borrowed; PEM file of authorities to trust, NULL: the system's */
+	const char *client_cert; /* borrowed; PEM file with certificate and key to show, or NULL */
 	bool insecure;		/* believe whoever answers */
 };
 

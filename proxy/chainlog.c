@@ -3,7 +3,7 @@
  * The writer of the audit chain's file; see chainlog.h.
  *
  * Three places hold entries on their way: `held` those that came before their predecessors, `queue` those that
- * are next, `out` what the thread is writing; only the thread touches out's bytes. When all of them together
+ * are next, `out` what is being written; only who is writing touches out's bytes. When all of them together
  * would become too large, everything is dropped from one number on until the core has declared the gap.
  */
 #include "proxy/chainlog.h"
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define RETRY_MS 50u
+#define SLOW_MS 50u
 #define SCAN_BLOCK (1u << 20)
 
 struct bytes {
@@ -45,6 +46,8 @@ struct chainlog {
 	int fd;
 	bool regular, empty;
 	bool stop, reopen;
+	bool writing, slow;		/* somebody is in a write(); the last one took long */
+	unsigned waiters;
 	int reopen_result;
 
 	uint32_t generation;
@@ -293,7 +296,7 @@ static void place(struct chainlog *c, uint64_t first, uint64_t last, const struc
 		hold(c, first, last, tail, b.p, b.len);
 }
 
-enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, uint64_t *last)
+enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, bool will_wait, uint64_t *last)
 {
 	struct cursor in = cur_of(frames.p, frames.len);
 	struct chain_frame f;
@@ -334,7 +337,7 @@ enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frame
 	release_held(c);
 	if (*last > c->seen)
 		c->seen = *last;
-	if (c->queue.len)
+	if (c->queue.len && (c->slow || c->failing || !will_wait))
 		pthread_cond_signal(&c->work);
 	pthread_mutex_unlock(&c->lock);
 	return rc;
@@ -342,11 +345,81 @@ enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frame
 
 /* ---- waiting ---- */
 
-/* Caller holds the lock. */
+static uint64_t ms_since(const struct timespec *from)
+{
+	struct timespec t = now();
+
+	return (uint64_t)((t.tv_sec - from->tv_sec) * 1000 + (t.tv_nsec - from->tv_nsec) / 1000000);
+}
+
+/* Writes out, without the lock. 0, or what went wrong. */
+static int write_out(struct chainlog *c)
+{
+	while (c->out_at < c->out.len) {
+		ssize_t n = write(c->fd, c->out.p + c->out_at, c->out.len - c->out_at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		__atomic_fetch_add(&c->out_at, (size_t)n, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+/* What waits becomes what is written. */
+static void take_queue(struct chainlog *c)
+{
+	struct bytes t = c->out;
+
+	if (c->out_at < c->out.len)	/* an earlier failure left something */
+		return;
+	t.len = 0;
+	c->out = c->queue;
+	c->out_at = 0;
+	c->queue = t;
+	c->out_tail = c->tail;
+}
+
+/* Caller holds the lock, and nobody is writing. It is given up meanwhile. */
+static void write_some(struct chainlog *c)
+{
+	struct timespec began;
+	uint64_t last;
+	int error;
+
+	take_queue(c);
+	last = c->out_tail.seq;
+	c->writing = true;
+	pthread_mutex_unlock(&c->lock);
+	began = now();
+	error = write_out(c);
+	pthread_mutex_lock(&c->lock);
+	c->writing = false;
+	c->slow = ms_since(&began) >= SLOW_MS;
+	if (error == 0) {
+		c->written = last;
+		set_working(c);
+	} else {
+		set_failing(c, error);
+		pthread_cond_signal(&c->work);	/* from here on it tries */
+	}
+	if (c->waiters)
+		pthread_cond_broadcast(&c->done);
+}
+
+/*
+ * Caller holds the lock. A worker writes by itself, together what it and others have brought: to hand it to the
+ * thread would cost more than the write. Once a write was slow, or failed, it is for the thread alone.
+ */
 static enum rc wait_for(struct chainlog *c, uint32_t generation, uint64_t last)
 {
 	struct timespec until = later(c->o.patience_ms);
 
+	while (c->running && !c->writing && !c->slow && !c->failing && !c->stop && !c->reopen && c->queue.len &&
+	       c->written < last)
+		write_some(c);
+	c->waiters++;
 	while (c->running && c->generation == generation && c->written < last && !c->failing && !c->dropping)
 		if (pthread_cond_timedwait(&c->done, &c->lock, &until) == ETIMEDOUT) {
 			if (c->written < last && unwritten(c))
@@ -354,7 +427,10 @@ static enum rc wait_for(struct chainlog *c, uint32_t generation, uint64_t last)
 			else if (c->written < last && !c->waiting)
 				start_dropping(c);	/* an entry before it never came */
 			break;
+		} else if (c->queue.len && !c->writing) {
+			pthread_cond_signal(&c->work);
 		}
+	c->waiters--;
 	if (c->written >= last)
 		return RC_OK;
 	if (!c->running || c->generation != generation)
@@ -471,64 +547,23 @@ static void do_reopen(struct chainlog *c)
 	pthread_cond_broadcast(&c->done);
 }
 
-/* Writes out, without the lock. 0, or what went wrong. */
-static int write_out(struct chainlog *c)
-{
-	while (c->out_at < c->out.len) {
-		ssize_t n = write(c->fd, c->out.p + c->out_at, c->out.len - c->out_at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : EIO;
-		__atomic_fetch_add(&c->out_at, (size_t)n, __ATOMIC_RELAXED);
-	}
-	return 0;
-}
-
-/* What waits becomes what is written. */
-static void take_queue(struct chainlog *c)
-{
-	struct bytes t = c->out;
-
-	if (c->out_at < c->out.len)	/* an earlier failure left something */
-		return;
-	t.len = 0;
-	c->out = c->queue;
-	c->out_at = 0;
-	c->queue = t;
-	c->out_tail = c->tail;
-}
-
+/* Writes what no worker waits for, what a slow or failing disk keeps, and changes the file. */
 static void *writer(void *arg)
 {
 	struct chainlog *c = arg;
 	struct timespec until;
-	uint64_t last;
-	int error;
 
 	pthread_mutex_lock(&c->lock);
-	while (!c->stop || (!c->failing && (c->queue.len || c->out_at < c->out.len))) {
-		if (c->reopen && c->out_at == c->out.len)
+	while (!c->stop || c->writing || (!c->failing && unwritten(c))) {
+		if (!c->writing && c->reopen && c->out_at == c->out.len)
 			do_reopen(c);
-		take_queue(c);
-		if (c->out_at == c->out.len) {
+		if (c->writing || !unwritten(c)) {
 			pthread_cond_wait(&c->work, &c->lock);
 			continue;
 		}
-		last = c->out_tail.seq;
-		pthread_mutex_unlock(&c->lock);
-		error = write_out(c);
-		pthread_mutex_lock(&c->lock);
-		if (error == 0) {
-			c->written = last;
-			set_working(c);
-			pthread_cond_broadcast(&c->done);
-			continue;
-		}
-		set_failing(c, error);
+		write_some(c);
 		until = later(RETRY_MS);
-		if (!c->stop)
+		if (c->failing && !c->stop)
 			(void)pthread_cond_timedwait(&c->work, &c->lock, &until);
 	}
 	c->stop = true;

@@ -181,9 +181,11 @@ static enum metrics_credential shown_by(const struct work *k, const struct wire_
 /* The first call of two only asks who it is. */
 static struct wire_cred cred_of(struct work *k)
 {
-	struct wire_cred c = { .name = cur_of(NULL, 0), .group = cur_of(NULL, 0), .peer = peer_of(k) };
+	struct wire_cred c = { .name = cur_of(NULL, 0), .group = cur_of(NULL, 0), .peer = peer_of(k),
+			       .tls = k->c && server_conn_tls(k->c) };
 	bool asks = k->proof == PROOF_ASKED, groups_os = kms_hot(k->w->k)->groups_os;
 
+	c.tls = k->c && server_conn_tls(k->c);
 	c.has_cookie = find_cookie(k->r, &c.cookie);
 	if (c.cookie.len > WIRE_COOKIE_MAX)
 		c.cookie.len = 8;	/* too long to be ours: not signed either way */

@@ -30,7 +30,8 @@ static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
 /* auditHead is what `svsm-kms audit verify --head` takes. */
 static void put_chain(struct outbuf *o, const struct kms *s, const struct wire_status *st, const struct chainlog_state *c)
 {
-	const char *state = !s->chain ? "off" : c->dropping ? "dropping" : !c->failing ? "ok" : c->refuse ? "refusing" : "failing";
+	const char *state = !s->chain ? "off" : c->dropping ? "dropping" :
+			    !c->failing ? "ok" : c->refuse ? "refusing" : "failing";
 
 	outbuf_printf(o, ",\"auditChain\":\"%s\",\"auditWritten\":%llu,\"auditLost\":%llu,\"auditHead\":\"%llu:", state,
 		      (unsigned long long)c->written, (unsigned long long)(c->lost + c->lost_at_start),

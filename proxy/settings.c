@@ -828,6 +828,15 @@ struct slice settings_keytab(const struct settings *s)
 	return slice_of(s->keytab ? s->keytab : (const uint8_t *)"", s->keytab_len);
 }
 
+void settings_keytab_forget(struct settings *s)
+{
+	if (s->keytab)
+		mem_wipe(s->keytab, s->keytab_len);
+	free(s->keytab);
+	s->keytab = NULL;
+	s->keytab_len = 0;
+}
+
 /* ${user.home} in the default, as Hadoop fills it in. */
 static void keytab_path(const struct settings *s, char *out, size_t room)
 {
@@ -870,7 +879,8 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 		}
 	}
 	if (n < 0)
-		snprintf(err->text, sizeof(err->text), "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
+		snprintf(err->text, sizeof(err->text),
+			 "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
 			 path, strerror(errno), table[SET_KRB_KEYTAB].name, KEYTAB_MAX);
 	if (fd >= 0)
 		close(fd);
@@ -924,8 +934,8 @@ static enum rc check_schemes(const struct settings *s, const struct conf *c, str
 		p = conf_find(c, CONF_SITE, slice_str(table[lists[i]].name));
 		if (!only(slice_str(settings_str(s, lists[i])), "negotiate", &found))
 			return refuse(err, p,
-				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass passwords "
-				      "on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
+				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass "
+				      "passwords on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
 				      table[lists[i]].name);
 		if (!found && lists[i] == SET_SCHEMES) {
 			p = conf_find(c, CONF_SITE, slice_str(table[SET_AUTH_TYPE].name));
@@ -1217,9 +1227,7 @@ void settings_free(struct settings *s)
 	notices_clear(&s->notices);
 	notices_clear(&s->acl_notices);
 	mem_wipe(s->secret, sizeof(s->secret));
-	if (s->keytab)
-		mem_wipe(s->keytab, s->keytab_len);
-	free(s->keytab);
+	settings_keytab_forget(s);
 	free(s);
 }
 

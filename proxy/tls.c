@@ -239,6 +239,23 @@ static enum rc choose_suites(SSL_CTX *ctx, const struct tls_options *o, struct k
 
 /* ---- contexts ---- */
 
+#define EXPIRY_DAYS 14
+
+/* A server with an expired certificate is still of use to whom its operator is about to help. */
+static void say_expiry(const X509 *cert, const char *file, char warning[256])
+{
+	time_t soon = time(NULL) + EXPIRY_DAYS * 86400;
+
+	if (*warning)
+		return;
+	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
+		snprintf(warning, 256, "%.180s: the certificate has expired; clients refuse it", file);
+	else if (X509_cmp_time(X509_get0_notAfter(cert), &soon) < 0)
+		snprintf(warning, 256, "%.180s: the certificate expires within %d days", file, EXPIRY_DAYS);
+	else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
+		snprintf(warning, 256, "%.180s: the certificate is not valid yet; clients refuse it", file);
+}
+
 static enum rc use_identity(SSL_CTX *ctx, const struct tls_options *o, char warning[256], struct keystore_error *err)
 {
 	struct keystore k;
@@ -247,6 +264,7 @@ static enum rc use_identity(SSL_CTX *ctx, const struct tls_options *o, char warn
 	if (rc != RC_OK)
 		return rc;
 	snprintf(warning, 256, "%s", k.warning);
+	say_expiry(k.cert, o->identity.file, warning);
 	if (SSL_CTX_use_certificate(ctx, k.cert) != 1 || SSL_CTX_use_PrivateKey(ctx, k.key) != 1 ||
 	    SSL_CTX_set1_chain(ctx, k.chain) != 1) {
 		snprintf(err->text, sizeof(err->text),

@@ -179,12 +179,15 @@ void names_free(struct name_rules *n)
 	free(n);
 }
 
-/* param[0]: the realm, empty if there is none; then the components, *count of them. */
+/* What Hadoop writes for the realm of a name that has none; no rule DEFAULT takes it for one. */
+static const struct slice no_realm = { (const uint8_t *)"null", 4 };
+
+/* param[0]: the realm, or no_realm; then the components, *count of them. */
 MUST_CHECK static bool principal_parse(struct slice p, struct slice param[3], size_t *count)
 {
 	size_t i, start = 0, part = 1;
 
-	param[0] = slice_of(p.p, 0);
+	param[0] = no_realm;
 	*count = 0;
 	for (i = 0; i <= p.len; i++) {
 		uint8_t b = i < p.len ? p.p[i] : 0;
@@ -215,7 +218,7 @@ static enum rc rule_apply(const struct name_rules *n, const struct rule *r, cons
 	enum rc rc;
 
 	if (r->is_default) {
-		if (!n->realm.len || !slice_eq(n->realm, param[0]))
+		if (param[0].p == no_realm.p || !slice_eq(n->realm, param[0]))
 			return RC_DENIED;
 		sink_put(&s, param[1].p, param[1].len);
 	} else if (r->components != count || !format_write(r->format, param, count, &s)) {
@@ -257,19 +260,19 @@ static enum rc result_check(const struct name_rules *n, const struct rule *r, ch
 enum rc names_map(const struct name_rules *n, struct slice principal, char *out, size_t room, size_t *len)
 {
 	struct slice param[3] = { 0 };
+	enum rc rc = RC_DENIED;
 	size_t count, i;
-	enum rc rc;
+	bool is_short;
 
-	if (principal.len > NAMES_PRINCIPAL_MAX || !principal_parse(principal, param, &count) ||
-	    (param[0].len == 0 && count != 1 && !n->mit))
+	if (principal.len > NAMES_PRINCIPAL_MAX || !principal_parse(principal, param, &count))
 		return RC_DENIED;
-	rc = RC_DENIED;
-	for (i = 0; param[0].len && rc == RC_DENIED && i < n->count; i++) {
+	is_short = param[0].p == no_realm.p && count == 1;
+	for (i = 0; !is_short && rc == RC_DENIED && i < n->count; i++) {
 		rc = rule_apply(n, &n->rule[i], param, count, out, room, len);
 		if (rc == RC_OK)
 			return result_check(n, &n->rule[i], out, *len);
 	}
-	if (rc != RC_DENIED || (param[0].len && !n->mit))
+	if (rc != RC_DENIED || (!is_short && !n->mit))
 		return rc;
 	/* short already, or taken as it is */
 	if (principal.len > room)

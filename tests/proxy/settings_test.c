@@ -280,7 +280,8 @@ TEST(the_keytab_is_read_for_kerberos_only_and_need_not_be_there)
 			(void)!remove(path);
 		}
 		snprintf(site, sizeof(site),
-			 "<configuration>" P("hadoop.kms.authentication.type", "%s") P("hadoop.kms.authentication.kerberos.keytab", "%s")
+			 "<configuration>" P("hadoop.kms.authentication.type", "%s")
+				 P("hadoop.kms.authentication.kerberos.keytab", "%s")
 			 "</configuration>", types[i % ARRAY_LEN(types)].type, path);
 		s = good(site, DOC(OPEN));
 		EXPECT(settings_kerberos(s) == types[i % ARRAY_LEN(types)].read);

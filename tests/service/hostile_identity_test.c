@@ -230,7 +230,8 @@ static void write_other(enum wire_call call, const struct wire_cred *cred, const
 	struct slice name = slice_str(key), at;
 	struct wire_item item = { .iv = slice_of(zero, 16), .material = slice_of(zero, 16) };
 	struct wire_create_req create = { .cred = *cred, .name = name, .cipher = slice_of("", 0), .description = slice_of("", 0),
-					  .materials = call == CALL_IMPORT, .material = cur_of(one, call == CALL_IMPORT ? 18 : 0) };
+					  .materials = call == CALL_IMPORT,
+					  .material = cur_of(one, call == CALL_IMPORT ? 18 : 0) };
 	struct wire_roll_req roll = { .cred = *cred, .name = name, .material = slice_of("", 0) };
 	struct wire_batch_req batch = { .cred = *cred, .name = name, .count = 1 };
 	struct wire_names_req names = { .cred = *cred, .count = 1 };

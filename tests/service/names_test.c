@@ -73,10 +73,23 @@ TEST(without_a_default_realm_default_maps_nobody)
 	names_free(n);
 }
 
-TEST(a_service_without_a_realm_is_itself_in_mode_mit_only)
+TEST(a_service_without_a_realm_has_null_for_one_as_in_hadoop)
 {
 	EXPECT(is(map("DEFAULT", true, "foo/localhost"), "foo/localhost"));
-	EXPECT(is(map("RULE:[2:$1]", true, "foo/localhost"), "foo/localhost"));
+	EXPECT(is(map("RULE:[2:$1]", true, "foo/localhost"), "foo"));
+	EXPECT(is(map("RULE:[2:$1]", false, "foo/localhost"), "foo"));
+	EXPECT(is(map("RULE:[2:$1.$0]", false, "foo/localhost"), "foo.null"));
+	{
+		struct name_rules *n;
+		const char *why;
+		char out[64];
+		size_t len;
+
+		EXPECT(names_parse(slice_str("DEFAULT"), false, slice_str("null"), &n, &why) == RC_OK);
+		EXPECT(names_map(n, slice_str("foo/localhost"), out, sizeof(out), &len) == RC_DENIED);
+		EXPECT(names_map(n, slice_str("foo/localhost@null"), out, sizeof(out), &len) == RC_OK && len == 3);
+		names_free(n);
+	}
 	EXPECT(is(map("DEFAULT", false, "foo/localhost"), NULL));
 	EXPECT(is(map("DEFAULT", true, "foo/a/b"), NULL));
 }

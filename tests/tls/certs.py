@@ -22,7 +22,8 @@ def openssl(*args, data=None):
 def keytool(*args):
     if not shutil.which("keytool"):
         raise Skip("keytool (a JDK) is not installed")
-    done = subprocess.run(["keytool", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    quick = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC")
+    done = subprocess.run(["keytool", *quick, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         raise AssertionError(f"keytool {args}: {done.stdout.decode()[-500:]}")
 
@@ -64,9 +65,9 @@ class Authority:
         return out
 
     def jks(self, cert, key, password=PASSWORD, key_password=PASSWORD, kind="JKS"):
-        out = cert.replace(".pem", f".{kind.lower()}")
-        if os.path.exists(out):
-            os.unlink(out)
+        out = cert.replace(".pem", f"-{password == key_password}.{kind.lower()}")
+        if os.path.exists(out):    # of an earlier test, with the same passwords
+            return out
         keytool("-importkeystore", "-srckeystore", self.pkcs12(cert, key), "-srcstoretype", "PKCS12", "-srcstorepass",
                 PASSWORD, "-destkeystore", out, "-deststoretype", kind, "-deststorepass", password, "-destkeypass",
                 key_password, "-noprompt", "-alias", "kms")

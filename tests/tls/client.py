@@ -65,6 +65,20 @@ def not_believed():
             expect("warning: --insecure" in err and "k@0" in out + err, (out, err))
 
 
+@test("a certificate is shown to a server that asks for one")
+def own_certificate():
+    pair = authority().issue("operator", client=True)
+    both = os.path.join(kms.fresh_dir(), "both.pem")
+    kms.write(both, b"".join(open(f, "rb").read() for f in pair))
+    need = {"ssl.server.need.client.auth": "true", "ssl.server.truststore.location": authority().cert}
+    with server(ssl=need) as s:
+        to = ("--url", f"https://localhost:{s.port}/kms", "--ca", authority().cert)
+        good("key", "create", "k", *to, "--client-cert", both)
+        bad("key", "list", *to)
+        bad("key", "list", *to, "--client-cert", pair[0], words=("holds no key",))
+        bad("key", "list", *to, "--client-cert", pair[1], words=("holds no certificate",))
+
+
 @test("http and https are not mistaken for each other")
 def mistaken():
     with one_server() as s:

@@ -5,7 +5,7 @@ import shutil
 import ssl
 
 import kms
-from certs import KEY_PASSWORD, PASSWORD, Authority, openssl
+from certs import KEY_PASSWORD, PASSWORD, Authority, keytool, openssl
 from kms import Skip, expect, equal, refused, test, wait_for
 from tls import authority, conf, leaf, one_server, pem_site, server
 
@@ -130,6 +130,25 @@ def weak_certificate():
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     with one_server(site=pem_site(weak, svsm_kms_ssl_security_level="1"), tls=context):
         pass
+
+
+@test("a certificate that has expired or is about to is warned of, and served all the same")
+def expiry():
+    for days, words in (("0", "has expired"), ("5", "expires within")):
+        with server(site=pem_site(authority().issue(days=days))) as s:
+            expect(words in s.log(), s.log())
+    with server() as s:
+        expect("expire" not in s.log(), s.log())
+
+
+@test("a store with several keys: one is used, and a warning says which")
+def several_keys():
+    first = authority().jks(*authority().issue())
+    keytool("-importkeystore", "-srckeystore", authority().jks(*authority().issue()), "-srcstoretype", "JKS", "-srcstorepass",
+            PASSWORD, "-srcalias", "kms", "-destkeystore", first, "-deststoretype", "JKS", "-deststorepass", PASSWORD,
+            "-destalias", "other", "-noprompt")
+    with one_server(site=ON, ssl=store(first)) as s:
+        expect("several keys; 'kms' is used" in s.log() or "several keys; 'other' is used" in s.log(), s.log())
 
 
 @test("a password in a credential provider, which only Java can read, is refused with a way out")
