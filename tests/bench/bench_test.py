@@ -24,6 +24,9 @@ def results():
         "http": {"runs": {"decrypt 64 svsm-kms": [run(v, 500, 10) for v in (80, 90, 100)],
                           "decrypt 64 nginx": [run(100, 100, 8)], "decrypt 64 Hadoop KMS": [run(10, 9000, 400)]},
                  "memory": {"svsm-kms idle": mem}, "crossings": {"decrypt 64": [0.1, 0.2, 0.3]}, "skipped": {}},
+        "tls": {"runs": {"decrypt 64 svsm-kms": [run(70, 500, 14)], "decrypt 64 plain text": [run(100, 500, 10)],
+                         "1.3 full svsm-kms": [{"per_s": 10, "us": 500}], "1.3 full nginx": [{"per_s": 20, "us": 400}],
+                         "1.3 resumed svsm-kms": [{"per_s": 10, "us": 500}]}, "skipped": {}},
         "durable": {"fdatasync_per_s": [1000], "create_per_s": [19000], "commits_per_s": [500],
                     "changes_per_commit": [38], "us": [40]},
         "keys": {"keys": 500000, "start_ms": [1400], "start_cpu_s": [1.0], "service_bytes_per_key": 220,
@@ -44,6 +47,7 @@ def test_each_reach_is_judged_by_medians():
     assert got["the same against Hadoop KMS"] == "yes"
     assert got["p99 of the same against Hadoop KMS"] == "yes"
     assert got["start to first answer, empty store"] == "yes"
+    assert got["decrypt over TLS, 64 connections, against plain text"] == "yes"
     assert got["memory a key, proxy and service"] == "yes"
 
 
@@ -69,7 +73,7 @@ def test_what_was_not_measured_has_no_verdict():
 def test_the_tables_stand_whatever_is_missing(capsys):
     raw = results()
     report.show(raw)
-    for name in ("http", "durable", "keys", "start", "lines"):
+    for name in ("http", "tls", "durable", "keys", "start", "lines"):
         report.show({k: v for k, v in raw.items() if k != name})
     raw["http"]["runs"]["create 64 Hadoop KMS"] = [run(0, 0, 0)]
     raw["http"]["runs"]["create 64 svsm-kms"] = [run(100, 10, 5)]

@@ -83,6 +83,8 @@ def fresh_dir(name="d"):
 
 # ---- configuration -------------------------------------------------------------------------------
 
+# Settings that every configuration made here begins with, and the context for the ports that speak TLS.
+EVERYWHERE, TLS, tls_ports = {}, None, set()
 OPEN_ACLS = {f"default.key.acl.{t}": "*" for t in ("MANAGEMENT", "GENERATE_EEK", "DECRYPT_EEK", "READ")}
 
 
@@ -106,7 +108,9 @@ def write(path, text, mode=0o600):
 def conf_dir(site=None, acls=None, core=None):
     """A configuration directory; raw text instead of a dict is written as it is."""
     d = fresh_dir("conf")
-    for name, props in (("kms-site.xml", {} if site is None else site),
+    if not isinstance(site, (str, bytes)):
+        site = {**EVERYWHERE, **(site or {})}
+    for name, props in (("kms-site.xml", site),
                         ("kms-acls.xml", OPEN_ACLS if acls is None else acls), ("core-site.xml", core or {})):
         write(os.path.join(d, name), props if isinstance(props, (str, bytes)) else xml(props))
     return d
@@ -153,6 +157,7 @@ class Conn:
     def __init__(self, port, timeout=30, host="127.0.0.1", tls=None):
         self.sock = socket.create_connection((host, port), timeout=timeout * SLOW)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tls = tls or (TLS if port in tls_ports else None)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.buf = b""
@@ -308,6 +313,7 @@ class Server:
             raise NotReady(code, self.log())
         self.version, self.port, self.isolation = m.group(1), int(m.group(3)), m.group(4)
         self.keys, self.epoch = int(m.group(6)), int(m.group(7))
+        (tls_ports.add if " ready on https://" in m.group(0) else tls_ports.discard)(self.port)
         return self
 
     def log(self, all=False):

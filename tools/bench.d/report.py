@@ -155,8 +155,9 @@ def targets(results, h):
     runs = results.get("tls", {}).get("runs", {})
     kept = ([median([r["per_s"] for r in runs[f"decrypt 64 {who}"]]) for who in (OURS, "plain text")]
             if "decrypt 64 plain text" in runs else None)
+    cost = ([median([r["us"] for r in runs[f"decrypt 64 {who}"]]) for who in ("plain text", OURS)] if kept else None)
     yield row("decrypt over TLS, 64 connections, against plain text", ">= 0.7", kept and kept[0] / kept[1],
-              lambda v: f"{v:.2f}", lambda v: v >= 0.7)
+              lambda v: f"{v:.2f} (by CPU time {cost[0] / cost[1]:.2f})", lambda v: v >= 0.7)
     for name, what in (("generate_150", "generate 150"), ("reencrypt_1000", "batch re-encrypt")):
         yield row(f"{what}, encrypted keys/s on one CPU", ">= 1 000 000", core.get(f"{name}_keys_per_s"),
                   lambda v: f"{v / 1e6:.1f} million", lambda v: v >= 1e6)
