@@ -232,6 +232,8 @@ static void put_manifest(cJSON *doc, const struct verifier_manifest *m)
 	put_hex(kms, "configurationSha256", m->kms.evidence.config_hash, sizeof(m->kms.evidence.config_hash));
 	json_put_int(kms, "configurationVersion", (int64_t)m->kms.evidence.config_version);
 	put_hex(kms, "storeId", m->kms.evidence.store_id, sizeof(m->kms.evidence.store_id));
+	put_hex(kms, "auditKey", m->kms.evidence.audit_key, sizeof(m->kms.evidence.audit_key));
+	put_hex(kms, "uploadKey", m->kms.evidence.upload_key, sizeof(m->kms.evidence.upload_key));
 }
 
 static const char *const results[] = {

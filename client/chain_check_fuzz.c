@@ -29,12 +29,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct chain_check c;
 	struct chain_frame f;
 	struct slice header;
-	enum chain_bad b = CHAIN_NONE;
+	enum chain_bad b;
 	uint64_t seen = 0;
 
+	if (!cur_sub(&in, CHAIN_HEADER_LEN, &header))
+		return 0;
 	INVARIANT(chain_check_init(&c) == RC_OK);
-	if (cur_sub(&in, CHAIN_HEADER_LEN, &header))
-		b = chain_check_header(&c, header);
+	b = chain_check_header(&c, header);
 	while (b == CHAIN_GOOD && chain_frame_next(&in, &f) == RC_OK) {
 		round_trip(&f);
 		b = chain_check_frame(&c, &f);

@@ -87,25 +87,19 @@ static int say_done(struct cli *c, const struct owner_key *k, const char *path, 
 	return EXIT_OK;
 }
 
-/* One property more: which recovery key the core may seal the data root for. */
-static bool name_recovery_key(struct offline_config *f)
+/* One property more. */
+static bool add_property(struct offline_config *f, struct slice name, struct slice value)
 {
-	static const char name[] = "svsm.kms.recovery.public-key-sha256";
-	uint8_t id[CRYPTO_HASH_LEN], *more;
-	char text[2 * CRYPTO_HASH_LEN + 1];
-	size_t i, room = 6 + sizeof(name) - 1 + 2 * CRYPTO_HASH_LEN;
+	size_t room = 6 + name.len + value.len;
+	uint8_t *more = malloc(f->len + room);
 	uint32_t count;
 	struct sink s;
 
-	if (f->recovery_len == 0)
-		return true;
-	if (crypto_sha256(f->recovery, f->recovery_len, id) != RC_OK || !(more = malloc(f->len + room)))
+	if (!more)
 		return false;
-	for (i = 0; i < sizeof(id); i++)
-		snprintf(text + 2 * i, 3, "%02x", id[i]);
 	memcpy(more, f->body, f->len);
 	s = sink_of(more + f->len, room);
-	wire_property_put(&s, slice_str(name), slice_str(text));
+	wire_property_put(&s, name, value);
 	INVARIANT(sink_ok(&s) && s.left == 0);
 	memcpy(&count, more, sizeof(count));
 	count++;
@@ -115,6 +109,55 @@ static bool name_recovery_key(struct offline_config *f)
 	f->body = more;
 	f->len += room;
 	return true;
+}
+
+/* Which recovery key the core may seal the data root for. */
+static bool name_recovery_key(struct offline_config *f)
+{
+	uint8_t id[CRYPTO_HASH_LEN];
+	char text[2 * CRYPTO_HASH_LEN + 1];
+	size_t i;
+
+	if (f->recovery_len == 0)
+		return true;
+	if (crypto_sha256(f->recovery, f->recovery_len, id) != RC_OK)
+		return false;
+	for (i = 0; i < sizeof(id); i++)
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
+	return add_property(f, slice_str("svsm.kms.recovery.public-key-sha256"), slice_str(text));
+}
+
+/* The keytab, for that core's eyes only: the bundle is a file like any other. */
+static int add_keytab(struct cli *c, struct offline_config *f)
+{
+	const char *file = args_text(&c->args, "keytab", NULL), *key = args_text(&c->args, "core-key", NULL);
+	struct buf keytab = { .max = 65000 };
+	uint8_t to[CRYPTO_UPLOAD_KEY_LEN], *blob;
+	struct crypto *crypto;
+	size_t n = 0;
+	enum rc rc = RC_NO_ROOM;
+
+	if (!file && !key)
+		return EXIT_OK;
+	if (!file || !key || hex_read(slice_str(key), to, sizeof(to), &n) != RC_OK || n != sizeof(to))
+		return cli_fail(c, EXIT_USAGE, "--keytab FILE and --core-key HEX (64 hexadecimal digits) go together");
+	if (!cli_read_file(c, file, true, &keytab))
+		return EXIT_USAGE;
+	crypto = crypto_new();
+	blob = malloc(keytab.len + CRYPTO_UPLOAD_OVERHEAD);
+	if (crypto && blob)
+		rc = crypto_upload_seal(crypto, to, slice_str("svsm-kms keytab"), slice_of(keytab.p, keytab.len), blob);
+	if (rc == RC_OK && !add_property(f, slice_str("svsm.sealed.keytab"),
+					 slice_of(blob, keytab.len + CRYPTO_UPLOAD_OVERHEAD)))
+		rc = RC_NO_ROOM;
+	crypto_free(crypto);
+	free(blob);
+	if (keytab.p)
+		mem_wipe(keytab.p, keytab.len);
+	buf_free(&keytab);
+	if (rc == RC_OK)
+		return EXIT_OK;
+	return cli_fail(c, EXIT_REFUSED, rc == RC_BAD_INPUT ? "--core-key is no key" : "no memory");
 }
 
 /* signature:str16 and the signed text, as wire/msg.h says. */
@@ -178,7 +221,7 @@ static int sign(struct cli *c, bool enroll)
 		code = cli_fail(c, EXIT_REFUSED, "%s", err.text);
 	else if (!name_recovery_key(&config))
 		code = cli_fail(c, EXIT_REFUSED, "no memory");
-	else
+	else if ((code = add_keytab(c, &config)) == EXIT_OK)
 		code = make_bundle(c, &k, &m, slice_of(config.body, config.len), out ? out : path);
 	if (config.body)
 		mem_wipe(config.body, config.len);

@@ -46,15 +46,17 @@ static void hex(const uint8_t *in, size_t n, char *out)
 
 static int print_report(struct cli *c, const char *what, const struct offline_report *r)
 {
-	char id[33];
+	char id[33], tokens[64] = "";
 	cJSON *j;
 
 	hex(r->store_id, sizeof(r->store_id), id);
+	if (r->tokens)
+		snprintf(tokens, sizeof(tokens), "%llu delegation tokens, ", (unsigned long long)r->tokens);
 	if (!c->json) {
 		if (!c->quiet)
 			cli_print(
-				"%s: %llu keys, epoch %llu, store %s, %llu bytes, recovery slot: %s (checked in isolation: %s)",
-				what, (unsigned long long)r->keys, (unsigned long long)r->epoch, id,
+				"%s: %llu keys, %sepoch %llu, store %s, %llu bytes, recovery slot: %s (checked in isolation: %s)",
+				what, (unsigned long long)r->keys, tokens, (unsigned long long)r->epoch, id,
 				(unsigned long long)r->file_bytes, r->recovery_slot ? "yes" : "no",
 				r->isolation);
 		return EXIT_OK;
@@ -62,6 +64,7 @@ static int print_report(struct cli *c, const char *what, const struct offline_re
 	j = cJSON_CreateObject();
 	cJSON_AddStringToObject(j, "result", what);
 	cJSON_AddNumberToObject(j, "keys", (double)r->keys);
+	cJSON_AddNumberToObject(j, "delegationTokens", (double)r->tokens);
 	cJSON_AddNumberToObject(j, "epoch", (double)r->epoch);
 	cJSON_AddStringToObject(j, "store", id);
 	cJSON_AddNumberToObject(j, "bytes", (double)r->file_bytes);

@@ -10,6 +10,7 @@
 #include "proxy/base64.h"
 #include "proxy/kms.h"
 #include "proxy/text.h"
+#include "wire/dtoken.h"
 
 #define AUTHORIZATION "org.apache.hadoop.security.authorize.AuthorizationException"
 #define AUTHENTICATION "org.apache.hadoop.security.authentication.client.AuthenticationException"
@@ -793,13 +794,7 @@ static struct slice with_service(struct work *k, struct slice token, uint8_t *ou
 	    !query_get(k->r->query, "service", false, service, sizeof(service), &v) || v.len == 0)
 		return token;
 	sink_put(&s, token.p, token.len - 1);
-	if (v.len > 255) { /* Hadoop's variable-length integer */
-		sink_u8(&s, 0x8e);
-		sink_u8(&s, (uint8_t)(v.len >> 8));
-	} else if (v.len > 127) {
-		sink_u8(&s, 0x8f);
-	}
-	sink_u8(&s, (uint8_t)v.len);
+	wire_vlong_put(&s, (int64_t)v.len);
 	sink_put(&s, v.p, v.len);
 	return sink_ok(&s) ? slice_of(out, s.need) : token;
 }

@@ -3,7 +3,7 @@
  * The writer of the audit chain's file; see chainlog.h.
  *
  * Three places hold entries on their way: `held` those that came before their predecessors, `queue` those that
- * are next, `out` what the thread is writing; only the thread touches out's bytes. When all of them together
+ * are next, `out` what is being written; only who is writing touches out's bytes. When all of them together
  * would become too large, everything is dropped from one number on until the core has declared the gap.
  */
 #include "proxy/chainlog.h"
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define RETRY_MS 50u
+#define SLOW_MS 50u
 #define SCAN_BLOCK (1u << 20)
 
 struct bytes {
@@ -45,10 +46,13 @@ struct chainlog {
 	int fd;
 	bool regular, empty;
 	bool stop, reopen;
+	bool writing, slow;		/* somebody is in a write(); the last one took long */
+	unsigned waiters;
 	int reopen_result;
 
 	uint32_t generation;
-	bool running;			/* between chainlog_start() and chainlog_died() */
+	bool running;			/* between chainlog_expect() and chainlog_died() */
+	bool waiting;			/* before chainlog_start() */
 	uint8_t store_id[16];
 	uint64_t next, seen;		/* to be queued next; the highest ever heard of */
 	uint64_t base, gap_from;	/* where the core took the chain up; where a gap that was asked for begins */
@@ -189,18 +193,22 @@ static bool too_much(const struct chainlog *c, size_t more)
 	return unwritten(c) + c->held_bytes + more > c->o.buffer_max;
 }
 
-static void drop(struct chainlog *c, uint64_t first, uint64_t last)
+static void start_dropping(struct chainlog *c)
 {
-	if (!c->dropping) {
+	if (!c->dropping)
 		report(c, "audit chain %s: entries from %llu on are dropped; the chain will say how many", c->path,
 		       (unsigned long long)c->next);
-		c->dropping = true;
-	}
+	c->dropping = true;
+	set_refusing(c);
+	pthread_cond_broadcast(&c->done);
+}
+
+static void drop(struct chainlog *c, uint64_t first, uint64_t last)
+{
+	start_dropping(c);
 	if (c->gap_asked)
 		c->dropped_again = true;
 	c->lost += last - first + 1;
-	set_refusing(c);
-	pthread_cond_broadcast(&c->done);
 }
 
 static void append(struct chainlog *c, uint64_t last, const struct chain_tail *tail, const uint8_t *p, size_t n)
@@ -240,7 +248,7 @@ static void release_held(struct chainlog *c)
 {
 	struct run *r;
 
-	while ((r = c->held) && (r->first <= c->next) && !c->dropping) {
+	while ((r = c->held) && (r->first <= c->next) && !c->dropping && !c->waiting) {
 		c->held = r->next;
 		c->held_bytes -= r->len;
 		if (r->first == c->next)	/* else declared lost */
@@ -278,17 +286,17 @@ static bool take_gap(struct chainlog *c, const struct chain_frame *f)
 
 static void place(struct chainlog *c, uint64_t first, uint64_t last, const struct chain_tail *tail, struct slice b)
 {
-	if (first < c->next)	/* came too late: declared lost */
+	if (first < c->next && !c->waiting)	/* came too late: declared lost */
 		return;
 	if (too_much(c, b.len) || (c->dropping && !c->gap_asked))
 		drop(c, first, last);
-	else if (first == c->next && !c->dropping)
+	else if (first == c->next && !c->dropping && !c->waiting)
 		append(c, last, tail, b.p, b.len);
 	else
 		hold(c, first, last, tail, b.p, b.len);
 }
 
-enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, uint64_t *last)
+enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, bool will_wait, uint64_t *last)
 {
 	struct cursor in = cur_of(frames.p, frames.len);
 	struct chain_frame f;
@@ -329,7 +337,7 @@ enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frame
 	release_held(c);
 	if (*last > c->seen)
 		c->seen = *last;
-	if (c->queue.len)
+	if (c->queue.len && (c->slow || c->failing || !will_wait))
 		pthread_cond_signal(&c->work);
 	pthread_mutex_unlock(&c->lock);
 	return rc;
@@ -337,17 +345,92 @@ enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frame
 
 /* ---- waiting ---- */
 
-/* Caller holds the lock. */
+static uint64_t ms_since(const struct timespec *from)
+{
+	struct timespec t = now();
+
+	return (uint64_t)((t.tv_sec - from->tv_sec) * 1000 + (t.tv_nsec - from->tv_nsec) / 1000000);
+}
+
+/* Writes out, without the lock. 0, or what went wrong. */
+static int write_out(struct chainlog *c)
+{
+	while (c->out_at < c->out.len) {
+		ssize_t n = write(c->fd, c->out.p + c->out_at, c->out.len - c->out_at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		__atomic_fetch_add(&c->out_at, (size_t)n, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+/* What waits becomes what is written. */
+static void take_queue(struct chainlog *c)
+{
+	struct bytes t = c->out;
+
+	if (c->out_at < c->out.len)	/* an earlier failure left something */
+		return;
+	t.len = 0;
+	c->out = c->queue;
+	c->out_at = 0;
+	c->queue = t;
+	c->out_tail = c->tail;
+}
+
+/* Caller holds the lock, and nobody is writing. It is given up meanwhile. */
+static void write_some(struct chainlog *c)
+{
+	struct timespec began;
+	uint64_t last;
+	int error;
+
+	take_queue(c);
+	last = c->out_tail.seq;
+	c->writing = true;
+	pthread_mutex_unlock(&c->lock);
+	began = now();
+	error = write_out(c);
+	pthread_mutex_lock(&c->lock);
+	c->writing = false;
+	c->slow = ms_since(&began) >= SLOW_MS;
+	if (error == 0) {
+		c->written = last;
+		set_working(c);
+	} else {
+		set_failing(c, error);
+		pthread_cond_signal(&c->work);	/* from here on it tries */
+	}
+	if (c->waiters)
+		pthread_cond_broadcast(&c->done);
+}
+
+/*
+ * Caller holds the lock. A worker writes by itself, together what it and others have brought: to hand it to the
+ * thread would cost more than the write. Once a write was slow, or failed, it is for the thread alone.
+ */
 static enum rc wait_for(struct chainlog *c, uint32_t generation, uint64_t last)
 {
 	struct timespec until = later(c->o.patience_ms);
 
+	while (c->running && !c->writing && !c->slow && !c->failing && !c->stop && !c->reopen && c->queue.len &&
+	       c->written < last)
+		write_some(c);
+	c->waiters++;
 	while (c->running && c->generation == generation && c->written < last && !c->failing && !c->dropping)
 		if (pthread_cond_timedwait(&c->done, &c->lock, &until) == ETIMEDOUT) {
-			if (c->written < last)
+			if (c->written < last && unwritten(c))
 				set_failing(c, ETIMEDOUT);
+			else if (c->written < last && !c->waiting)
+				start_dropping(c);	/* an entry before it never came */
 			break;
+		} else if (c->queue.len && !c->writing) {
+			pthread_cond_signal(&c->work);
 		}
+	c->waiters--;
 	if (c->written >= last)
 		return RC_OK;
 	if (!c->running || c->generation != generation)
@@ -405,7 +488,7 @@ bool chainlog_gap_due(struct chainlog *c, struct chain_tail *tail, bool *given)
 	if (!c)
 		return false;
 	pthread_mutex_lock(&c->lock);
-	due = c->running && c->dropping && !c->failing && unwritten(c) == 0;
+	due = c->running && !c->waiting && c->dropping && !c->failing && unwritten(c) == 0;
 	if (due) {
 		c->gap_asked = true;
 		c->dropped_again = false;
@@ -464,64 +547,23 @@ static void do_reopen(struct chainlog *c)
 	pthread_cond_broadcast(&c->done);
 }
 
-/* Writes out, without the lock. 0, or what went wrong. */
-static int write_out(struct chainlog *c)
-{
-	while (c->out_at < c->out.len) {
-		ssize_t n = write(c->fd, c->out.p + c->out_at, c->out.len - c->out_at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : EIO;
-		__atomic_fetch_add(&c->out_at, (size_t)n, __ATOMIC_RELAXED);
-	}
-	return 0;
-}
-
-/* What waits becomes what is written. */
-static void take_queue(struct chainlog *c)
-{
-	struct bytes t = c->out;
-
-	if (c->out_at < c->out.len)	/* an earlier failure left something */
-		return;
-	t.len = 0;
-	c->out = c->queue;
-	c->out_at = 0;
-	c->queue = t;
-	c->out_tail = c->tail;
-}
-
+/* Writes what no worker waits for, what a slow or failing disk keeps, and changes the file. */
 static void *writer(void *arg)
 {
 	struct chainlog *c = arg;
 	struct timespec until;
-	uint64_t last;
-	int error;
 
 	pthread_mutex_lock(&c->lock);
-	while (!c->stop || (!c->failing && (c->queue.len || c->out_at < c->out.len))) {
-		if (c->reopen && c->out_at == c->out.len)
+	while (!c->stop || c->writing || (!c->failing && unwritten(c))) {
+		if (!c->writing && c->reopen && c->out_at == c->out.len)
 			do_reopen(c);
-		take_queue(c);
-		if (c->out_at == c->out.len) {
+		if (c->writing || !unwritten(c)) {
 			pthread_cond_wait(&c->work, &c->lock);
 			continue;
 		}
-		last = c->out_tail.seq;
-		pthread_mutex_unlock(&c->lock);
-		error = write_out(c);
-		pthread_mutex_lock(&c->lock);
-		if (error == 0) {
-			c->written = last;
-			set_working(c);
-			pthread_cond_broadcast(&c->done);
-			continue;
-		}
-		set_failing(c, error);
+		write_some(c);
 		until = later(RETRY_MS);
-		if (!c->stop)
+		if (c->failing && !c->stop)
 			(void)pthread_cond_timedwait(&c->work, &c->lock, &until);
 	}
 	c->stop = true;
@@ -569,7 +611,18 @@ bool chainlog_tail(struct chainlog *c, struct chain_tail *out, uint64_t *seen)
 	return given;
 }
 
-void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t generation)
+void chainlog_expect(struct chainlog *c, uint32_t generation)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	forget_held(c);
+	c->generation = generation;
+	c->running = c->waiting = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void chainlog_start(struct chainlog *c, const struct chain_resumed *r)
 {
 	struct chain_tail at = { .seq = r->at.seq };
 
@@ -580,11 +633,9 @@ void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t 
 	memcpy(at.hash, r->at.hash, sizeof(at.hash));
 	if (c->empty)
 		put_header(c, &at);
-	forget_held(c);
 	c->base = r->at.seq;
 	c->next = r->at.seq + 1;
-	c->generation = generation;
-	c->running = true;
+	c->waiting = false;
 	c->dropping = c->gap_asked = c->dropped_again = false;
 	c->lost_at_start = r->lost;
 	set_refusing(c);
@@ -645,11 +696,21 @@ MUST_CHECK static bool frame_before(int fd, uint64_t end, uint8_t *room, struct 
 	return chain_frame_next(&in, f) == RC_OK && cur_end(&in);
 }
 
-/* Whether a crash can have left these bytes: the beginning of one frame, then nothing but zeros. */
-static bool is_torn(struct slice rest)
+/*
+ * Whether a crash can have left these bytes: the beginning of one frame, then nothing but zeros. If there is a whole
+ * frame in them that comes later in the chain, somebody changed the file: that is to be kept as it is.
+ */
+static bool is_torn(struct slice rest, uint64_t seq)
 {
 	struct cursor in;
 	struct chain_frame f;
+	size_t i;
+
+	for (i = 1; i < rest.len; i++) {
+		in = cur_of(rest.p + i, rest.len - i);
+		if (chain_frame_next(&in, &f) == RC_OK && f.seq > seq && f.seq - seq < 1u << 20)
+			return false;
+	}
 
 	while (rest.len && rest.p[rest.len - 1] == 0)
 		rest.len--;
@@ -658,11 +719,11 @@ static bool is_torn(struct slice rest)
 }
 
 /* Where the whole frames end, from the file's beginning; *torn: what follows is what a crash leaves. */
-static uint64_t scan(int fd, uint64_t size, bool *torn)
+static uint64_t scan(int fd, uint64_t size, uint64_t first, bool *torn)
 {
 	uint8_t *b = malloc(SCAN_BLOCK);
 	uint64_t at = CHAIN_HEADER_LEN;
-	struct chain_frame f;
+	struct chain_frame f = { .seq = first - 1 };
 	bool more = b != NULL;
 
 	*torn = false;
@@ -674,8 +735,8 @@ static uint64_t scan(int fd, uint64_t size, bool *torn)
 			break;
 		while (chain_frame_next(&in, &f) == RC_OK)
 			;
-		*torn = is_torn(slice_of(in.at, in.left)) && (n < SCAN_BLOCK || in.left < n);
 		more = in.left < n && n == SCAN_BLOCK;
+		*torn = !more && n < SCAN_BLOCK && is_torn(slice_of(in.at, in.left), f.seq);
 		at += n - in.left;
 	}
 	free(b);
@@ -730,7 +791,7 @@ static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_roo
 	if (!room)
 		return RC_MACHINE;
 	if (size > sizeof(head) && !frame_before(c->fd, size, room, &f, &start))
-		end = scan(c->fd, size, &torn);
+		end = scan(c->fd, size, h.seq + 1, &torn);
 	if (torn)
 		find_tail(c, &end, room);
 	if (!torn)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kms-audit.chain: takes the core's audit entries from the workers, puts them in order, and has one thread write
- * them. Format: wire/chain.h. Nothing here decides whether an entry counts: the core links them, a verifier
+ * kms-audit.chain: takes the core's audit entries from the workers, puts them in order, and writes them: one of the
+ * workers for all, or, when the disk is slow or fails, a thread of its own. Format: wire/chain.h. Nothing here decides whether an entry counts: the core links them, a verifier
  * checks them.
  *
  * What always holds: entries stand in the file in the order of their numbers, without a hole that no entry
  * declares; an answer whose entry is not with the kernel is not given (chainlog_wait()), unless the setting says
- * to go on; memory is bounded. No worker ever waits in a write(): a disk that hangs costs answers, not threads.
+ * to go on; memory is bounded. A disk that hangs keeps at most the one worker that is in the write() when it begins
+ * to; the others refuse or go on.
  *
  * Every function but chainlog_open() takes NULL: then there is no file, and nothing to wait for.
  */
@@ -51,16 +52,21 @@ void chainlog_close(struct chainlog *c);
 MUST_CHECK bool chainlog_tail(struct chainlog *c, struct chain_tail *out, uint64_t *seen);
 /* Gives the file another name (returned, for a message) and begins a new one. */
 enum rc chainlog_set_aside(struct chainlog *c, char *name, size_t room);
-/* The core has taken the chain up. `generation` of the service: entries of an earlier one count no more. */
-void chainlog_start(struct chainlog *c, const struct chain_resumed *r, uint32_t generation);
+/*
+ * The core is about to take the chain up. `generation` of the service: entries of an earlier one count no more; those
+ * of this one may come from now on.
+ */
+void chainlog_expect(struct chainlog *c, uint32_t generation);
+/* It has taken it up. Its START entry is to be added next. */
+void chainlog_start(struct chainlog *c, const struct chain_resumed *r);
 /* The service has died: nobody waits for what it cannot tell any more. */
 void chainlog_died(struct chainlog *c);
 
 /*
- * Entries of answers, each core's crossing as a whole; from any thread. *last: to wait for. RC_MACHINE: of a
- * service that is gone.
+ * Entries of answers, each core's crossing as a whole; from any thread. *last: to wait for; will_wait: the caller
+ * calls chainlog_wait() next. RC_MACHINE: of a service that is gone.
  */
-enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, uint64_t *last);
+enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frames, bool will_wait, uint64_t *last);
 /*
  * Until the entry is with the kernel. RC_DENIED: it cannot be written, and the setting says to refuse; RC_MACHINE:
  * the service died, and entries before this one with it.

@@ -42,7 +42,7 @@ enum rc core_call(struct channel_lane *l, enum wire_call call, struct slice body
 		if (bytes.len && wire_ans_get(cur_of(bytes.p, bytes.len), ans) != RC_OK)
 			*err = E_INTERNAL;
 		if (call != CALL_AUDIT_RESUME)	/* entries of a service that is gone are of no use */
-			(void)!chainlog_add(the_chain, generation, ans->chain, &last);
+			(void)!chainlog_add(the_chain, generation, ans->chain, false, &last);
 		if (*err != E_TOO_BIG || large)
 			return RC_OK;
 		channel_slot_release(l, *slot);
@@ -198,6 +198,8 @@ static enum rc simple_call(struct channel_lane *l, enum wire_call call, struct s
 
 	if (core_call(l, call, body, &slot, &e, &ans) != RC_OK)
 		return died(err);
+	if (call == CALL_CONFIG)	/* there are secrets in it */
+		mem_wipe(channel_request(l, slot), body.len);
 	if (e != E_OK) {
 		enum rc rc = refuse(l, err, e, &ans);
 
@@ -222,7 +224,7 @@ static void put_property(struct outbuf *o, struct slice name, struct slice value
 		o->failed = true;
 }
 
-enum rc core_config_body(const struct settings *settings, const struct conf *conf, struct outbuf *body,
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_keytab, struct outbuf *body,
 			 struct core_error *err)
 {
 	struct settings_core_iter it = { 0 };
@@ -235,11 +237,12 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 		put_property(body, name, value);
 		count++;
 	}
+	(void)!outbuf_room(body, secret.len + keytab.len + 256);	/* secrets are not to be moved, and left behind */
 	if (secret.len) {
 		put_property(body, slice_str("svsm.secret.signature"), secret);
 		count++;
 	}
-	if (keytab.len) {
+	if (keytab.len && with_keytab) {
 		put_property(body, slice_str("svsm.secret.keytab"), keytab);
 		count++;
 	}
@@ -273,7 +276,7 @@ enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error 
 	enum rc rc = owner_bundle_read(k->conf, &body, &bundle, err);
 
 	if (rc == RC_OK && !bundle)
-		rc = core_config_body(k->settings, k->conf, &body, err);
+		rc = core_config_body(k->settings, k->conf, true, &body, err);
 	if (rc == RC_OK)
 		rc = simple_call(l, bundle ? CALL_CONFIG_SIGNED : CALL_CONFIG, outbuf_slice(&body), err);
 	if (rc == RC_OK)
@@ -535,9 +538,9 @@ static enum rc chain_taken(struct kms *k, const struct wire_ans *ans, uint32_t g
 			return RC_DENIED;
 		fprintf(stderr, "svsm-kms: WARNING: %s\n", err->text);
 	}
-	chainlog_start(k->chain, &r, generation);
+	chainlog_start(k->chain, &r);
 	k->chain_taken_up = true;
-	return chainlog_add(k->chain, generation, ans->chain, &last) == RC_OK ? RC_OK : died(err);
+	return chainlog_add(k->chain, generation, ans->chain, false, &last) == RC_OK ? RC_OK : died(err);
 }
 
 static enum rc resume_chain(struct kms *k, struct channel_lane *l, struct core_error *err)
@@ -556,6 +559,7 @@ static enum rc resume_chain(struct kms *k, struct channel_lane *l, struct core_e
 		chain_tail_put(&t, &last);
 	wire_blob_req_put(&s, slice_of(tail, t.need));
 	sink_le64(&s, seen);
+	chainlog_expect(k->chain, channel_generation(k->channel));
 	if (core_call(l, CALL_AUDIT_RESUME, slice_of(body, s.need), &slot, &e, &ans) != RC_OK)
 		return died(err);
 	if (e == E_OK)

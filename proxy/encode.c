@@ -185,6 +185,7 @@ static struct wire_cred cred_of(struct work *k)
 			       .tls = k->c && server_conn_tls(k->c) };
 	bool asks = k->proof == PROOF_ASKED, groups_os = kms_hot(k->w->k)->groups_os;
 
+	c.tls = k->c && server_conn_tls(k->c);
 	c.has_cookie = find_cookie(k->r, &c.cookie);
 	if (c.cookie.len > WIRE_COOKIE_MAX)
 		c.cookie.len = 8;	/* too long to be ours: not signed either way */

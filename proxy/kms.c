@@ -225,7 +225,7 @@ static enum rc log_entries(struct kms_worker *w, struct work *list)
 	if (!outbuf_ok(&w->entries))
 		return RC_DENIED;
 	if (w->entries.len)
-		rc = chainlog_add(w->k->chain, generation, outbuf_slice(&w->entries), &last);
+		rc = chainlog_add(w->k->chain, generation, outbuf_slice(&w->entries), true, &last);
 	return rc == RC_OK ? chainlog_wait(w->k->chain, generation, last) : rc;
 }
 

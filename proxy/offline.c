@@ -77,6 +77,7 @@ static enum rc fill_report(struct kms *k, struct offline_report *r, struct core_
 		return fail(err, serr.exit_code, "%s", serr.text);
 	*r = (struct offline_report){
 		.keys = st.keys,
+		.tokens = st.tokens,
 		.epoch = st.epoch,
 		.memory = st.memory,
 		.file_bytes = stat.file_bytes,
@@ -289,7 +290,7 @@ enum rc offline_config(const char *dir, struct offline_config *out, struct core_
 	enum rc rc = open_conf(&k, dir, "process", err);	/* nothing is opened */
 
 	if (rc == RC_OK)
-		rc = core_config_body(k.settings, k.conf, &body, err);
+		rc = core_config_body(k.settings, k.conf, false, &body, err);
 	*out = (struct offline_config){ .recovery_len = sizeof(out->recovery) };
 	if (rc == RC_OK && *settings_str(k.settings, SET_RECOVERY_KEY))
 		rc = recovery_read_pem(settings_str(k.settings, SET_RECOVERY_KEY), out->recovery, sizeof(out->recovery),

@@ -18,7 +18,7 @@ struct core_error {
 };
 
 struct offline_report {
-	uint64_t keys, epoch, file_bytes, memory;
+	uint64_t keys, tokens, epoch, file_bytes, memory;
 	uint8_t store_id[16];
 	bool recovery_slot;
 	const char *isolation;	/* constant */

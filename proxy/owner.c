@@ -47,7 +47,7 @@ enum rc owner_bundle_read(const struct conf *conf, struct outbuf *out, bool *fou
 	return RC_OK;
 }
 
-enum rc owner_keep(struct kms *k, struct core_error *err)
+static enum rc keep(struct kms *k, struct core_error *err)
 {
 	static const uint8_t none[32];
 	struct wire_status st;
@@ -65,8 +65,10 @@ enum rc owner_keep(struct kms *k, struct core_error *err)
 	if (st.store == STORE_READY && st.keytab == KEYTAB_MISSING) {
 		snprintf(err->text, sizeof(err->text),
 			 "the authentication type needs Kerberos keys, and neither is there a keytab "
-			 "(hadoop.kms.authentication.kerberos.keytab) nor has the store one%s. Put the keytab there for one start",
-			 memcmp(st.owner, none, sizeof(none)) != 0 ? " of this owner's; `svsm-kms owner sign --keytab` sends one" : "");
+			 "(hadoop.kms.authentication.kerberos.keytab) nor has the store one%s. Put the keytab there for "
+			 "one start",
+			 memcmp(st.owner, none, sizeof(none)) != 0 ?
+				 " of this owner's; `svsm-kms owner sign --keytab` sends one" : "");
 		err->exit_code = 78;
 		return RC_DENIED;
 	}
@@ -79,4 +81,15 @@ enum rc owner_keep(struct kms *k, struct core_error *err)
 		return RC_MACHINE;
 	(void)!core_status_locked(k, &st);	/* for those who are told the last one known */
 	return RC_OK;
+}
+
+enum rc owner_keep(struct kms *k, struct core_error *err)
+{
+	struct wire_status st;
+	enum rc rc = keep(k, err);
+
+	/* Durable over there: a service that is started again has it from the store. */
+	if (rc == RC_OK && k->settings && core_status_locked(k, &st) == RC_OK && st.keytab == KEYTAB_SEALED)
+		settings_keytab_forget(k->settings);
+	return rc;
 }

@@ -30,7 +30,8 @@ static void put_hex(struct outbuf *o, const uint8_t *p, size_t n)
 /* auditHead is what `svsm-kms audit verify --head` takes. */
 static void put_chain(struct outbuf *o, const struct kms *s, const struct wire_status *st, const struct chainlog_state *c)
 {
-	const char *state = !s->chain ? "off" : c->dropping ? "dropping" : !c->failing ? "ok" : c->refuse ? "refusing" : "failing";
+	const char *state = !s->chain ? "off" : c->dropping ? "dropping" :
+			    !c->failing ? "ok" : c->refuse ? "refusing" : "failing";
 
 	outbuf_printf(o, ",\"auditChain\":\"%s\",\"auditWritten\":%llu,\"auditLost\":%llu,\"auditHead\":\"%llu:", state,
 		      (unsigned long long)c->written, (unsigned long long)(c->lost + c->lost_at_start),
@@ -38,6 +39,8 @@ static void put_chain(struct outbuf *o, const struct kms *s, const struct wire_s
 	put_hex(o, st->chain_hash, sizeof(st->chain_hash));
 	outbuf_str(o, "\",\"auditKey\":\"");
 	put_hex(o, st->audit_key, sizeof(st->audit_key));
+	outbuf_str(o, "\",\"uploadKey\":\"");
+	put_hex(o, st->upload_key, sizeof(st->upload_key));
 	outbuf_str(o, "\"");
 }
 

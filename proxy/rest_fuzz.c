@@ -22,6 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						 memchr(k->refusal.message, 0, sizeof(k->refusal.message))));
 		INVARIANT(k->name_len <= sizeof(k->name) && k->body_name_len <= sizeof(k->body_name));
 	}
+	if (t->slot) {	/* and where it is first asked who that is */
+		k->proof = PROOF_ASKED;
+		rest_encode(t, 1 << 16);
+		INVARIANT(t->fits && k->call == CALL_AUTH && rest_read_back(t) == RC_OK);
+	}
 	rest_free(t);
 	return 0;
 }

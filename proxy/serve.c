@@ -249,6 +249,35 @@ static double gauge_audit_failing(void *ctx)
 	return st.failing;
 }
 
+static struct chainlog_state chain_of(void *ctx)
+{
+	struct chainlog_state st = { 0 };
+	const struct kms *k = ctx;
+
+	if (k->chain)
+		chainlog_state(k->chain, &st);
+	return st;
+}
+
+static double gauge_chain_entries(void *ctx)
+{
+	return (double)chain_of(ctx).written;
+}
+
+static double gauge_chain_lost(void *ctx)
+{
+	struct chainlog_state st = chain_of(ctx);
+
+	return (double)(st.lost + st.lost_at_start);
+}
+
+static double gauge_chain_failing(void *ctx)
+{
+	struct chainlog_state st = chain_of(ctx);
+
+	return st.failing || st.dropping;
+}
+
 static double gauge_handshakes(void *ctx)
 {
 	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
@@ -352,6 +381,11 @@ static enum rc add_gauges(struct kms *k)
 		{ "svsm_kms_keys", "Keys in the core", NULL, false, gauge_keys, k },
 		{ "svsm_kms_delegation_tokens", "Delegation tokens in the core", NULL, false, gauge_tokens, k },
 		{ "svsm_kms_audit_failing", "1 while the audit log cannot be written", NULL, false, gauge_audit_failing, k },
+		{ "svsm_kms_audit_chain_entries_total", "Entries in the audit chain", NULL, true, gauge_chain_entries, k },
+		{ "svsm_kms_audit_chain_lost_total", "Entries of the audit chain lost since the start, or found lost then", NULL,
+		  true, gauge_chain_lost, k },
+		{ "svsm_kms_audit_chain_failing", "1 while the audit chain cannot be written", NULL, false,
+		  gauge_chain_failing, k },
 		{ "svsm_kms_store_epoch", "Epoch of the sealed store", NULL, false, gauge_epoch, k },
 		{ "svsm_kms_store_bytes", "Size of the store's file", NULL, false, gauge_store_bytes, k },
 		{ "svsm_kms_service_restarts_total", "Times the service had to be started again", NULL, true,

@@ -133,6 +133,8 @@ static const struct row table[SET_COUNT] = {
 	[SET_KRB_MECHANISM] = { AUTH "kerberos.name.rules.mechanism", T_ENUM, CORE, "hadoop", .choices = "hadoop|mit",
 		.refusal = "choose one of them", .help =
 		"`hadoop`: a principal that no rule maps to a plain name is refused; `mit`: it is its own name" },
+	[SET_KRB_MECHANISM_ALL] = { "hadoop.security.auth_to_local.mechanism", T_ENUM, 0, "hadoop", .choices = "hadoop|mit",
+		.refusal = "choose one of them", .help = "the same for all of Hadoop; counts if the KMS's own is not set" },
 	[SET_KRB_WHITELIST] = { AUTH "kerberos.endpoint.whitelist", T_STRING, 0, "", .help =
 		"pages that need no authentication, such as `/jmx,/prom`" },
 	[SET_SCHEMES] = { AUTH "multi-scheme-auth-handler.schemes", T_STRING, 0, "", .help =
@@ -826,6 +828,15 @@ struct slice settings_keytab(const struct settings *s)
 	return slice_of(s->keytab ? s->keytab : (const uint8_t *)"", s->keytab_len);
 }
 
+void settings_keytab_forget(struct settings *s)
+{
+	if (s->keytab)
+		mem_wipe(s->keytab, s->keytab_len);
+	free(s->keytab);
+	s->keytab = NULL;
+	s->keytab_len = 0;
+}
+
 /* ${user.home} in the default, as Hadoop fills it in. */
 static void keytab_path(const struct settings *s, char *out, size_t room)
 {
@@ -868,7 +879,8 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 		}
 	}
 	if (n < 0)
-		snprintf(err->text, sizeof(err->text), "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
+		snprintf(err->text, sizeof(err->text),
+			 "%.600s: %s; %s needs a keytab of at most %u bytes that the server can read",
 			 path, strerror(errno), table[SET_KRB_KEYTAB].name, KEYTAB_MAX);
 	if (fd >= 0)
 		close(fd);
@@ -922,8 +934,8 @@ static enum rc check_schemes(const struct settings *s, const struct conf *c, str
 		p = conf_find(c, CONF_SITE, slice_str(table[lists[i]].name));
 		if (!only(slice_str(settings_str(s, lists[i])), "negotiate", &found))
 			return refuse(err, p,
-				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass passwords "
-				      "on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
+				      "%s: only the scheme `negotiate` can be offered; `basic` would have this server pass "
+				      "passwords on to an LDAP server, `digest` has no handler in Hadoop either. Remove them",
 				      table[lists[i]].name);
 		if (!found && lists[i] == SET_SCHEMES) {
 			p = conf_find(c, CONF_SITE, slice_str(table[SET_AUTH_TYPE].name));
@@ -967,10 +979,17 @@ static enum rc check_whitelist(struct settings *s, const struct conf *c, struct 
 
 static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_error *err)
 {
+	struct value *own = &s->value[SET_KRB_MECHANISM];
 	enum rc rc;
 
 	if (!settings_kerberos(s))
 		return RC_OK;
+	if (!own->set) {
+		free(own->text);
+		own->text = strdup(settings_str(s, SET_KRB_MECHANISM_ALL));
+		if (!own->text)
+			return no_memory(err);
+	}
 	rc = check_schemes(s, c, err);
 	if (rc == RC_OK)
 		rc = check_whitelist(s, c, err);
@@ -1208,9 +1227,7 @@ void settings_free(struct settings *s)
 	notices_clear(&s->notices);
 	notices_clear(&s->acl_notices);
 	mem_wipe(s->secret, sizeof(s->secret));
-	if (s->keytab)
-		mem_wipe(s->keytab, s->keytab_len);
-	free(s->keytab);
+	settings_keytab_forget(s);
 	free(s);
 }
 

@@ -55,6 +55,7 @@ enum setting {
 	SET_KRB_KEYTAB,
 	SET_KRB_RULES,
 	SET_KRB_MECHANISM,
+	SET_KRB_MECHANISM_ALL,
 	SET_KRB_WHITELIST,
 	SET_SCHEMES,
 	SET_SCHEMES_DT,
@@ -167,6 +168,8 @@ MUST_CHECK bool settings_kerberos(const struct settings *s);
  * into the store. Valid until settings_free(). A secret: never log it.
  */
 struct slice settings_keytab(const struct settings *s);
+/* The core has it in its store: nothing here is to know it any longer. */
+void settings_keytab_forget(struct settings *s);
 
 /*
  * Checks the access control lists; called by settings_read() and settings_reload_acls(). Notices about ACLs

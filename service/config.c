@@ -5,6 +5,7 @@
  * groups, each a comma list of trimmed entries; "*" in either place is everyone.
  */
 #include <arpa/inet.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "service/arena.h"
@@ -12,7 +13,9 @@
 #include "service/krb.h"
 #include "service/names.h"
 
-#define KRB "hadoop.kms.authentication.kerberos."
+#define AUTH "hadoop.kms.authentication."
+#define KRB AUTH "kerberos."
+#define LEAST_1 "must be a number of seconds, at least 1"
 
 static const char *const acl_names[] = {
 	[ACL_CREATE] = "CREATE", [ACL_DELETE] = "DELETE",
@@ -233,26 +236,6 @@ static enum rc bad(struct parse *p, const char *why)
 	return RC_BAD_INPUT;
 }
 
-static enum rc set_bool(struct parse *p, struct slice v, bool *out)
-{
-	return boolean(v, out) ? RC_OK : bad(p, "must be true or false");
-}
-
-static enum rc v_key_authorization(struct parse *p, struct slice v)
-{
-	return set_bool(p, v, &p->c->key_authorization);
-}
-
-static enum rc v_groups_os(struct parse *p, struct slice v)
-{
-	return set_bool(p, v, &p->c->groups_os);
-}
-
-static enum rc v_anonymous(struct parse *p, struct slice v)
-{
-	return set_bool(p, v, &p->c->anonymous);
-}
-
 #define WEB "org.apache.hadoop.security.token.delegation.web."
 
 static enum rc v_type(struct parse *p, struct slice v)
@@ -288,58 +271,15 @@ static enum rc v_principals(struct parse *p, struct slice v)
 	return rc;
 }
 
-static enum rc v_rules(struct parse *p, struct slice v)
-{
-	p->c->rules = trim(v);
-	return RC_OK;
-}
-
 static enum rc v_mechanism(struct parse *p, struct slice v)
 {
 	p->c->mit = slice_is(trim(v), "mit");
 	return p->c->mit || slice_is(trim(v), "hadoop") ? RC_OK : bad(p, "must be hadoop or mit");
 }
 
-static enum rc v_realm(struct parse *p, struct slice v)
-{
-	p->c->realm = trim(v);
-	return RC_OK;
-}
-
-static enum rc v_skew(struct parse *p, struct slice v)
-{
-	uint64_t s;
-
-	if (!number(v, 86400, &s) || s == 0)
-		return bad(p, "must be a number of seconds, 1 to 86400");
-	p->c->skew_ms = s * 1000;
-	return RC_OK;
-}
-
-static enum rc v_keytab(struct parse *p, struct slice v)
-{
-	p->c->keytab = v;
-	return RC_OK;
-}
-
 static enum rc v_admins(struct parse *p, struct slice v)
 {
 	return v.len ? acl_parse(p, v, &p->c->admins) : RC_OK;
-}
-
-static enum rc seconds(struct parse *p, struct slice v, uint64_t *ms)
-{
-	uint64_t s;
-
-	if (!number(v, 1000000000, &s) || s == 0)
-		return bad(p, "must be a number of seconds, at least 1");
-	*ms = s * 1000;
-	return RC_OK;
-}
-
-static enum rc v_validity(struct parse *p, struct slice v)
-{
-	return seconds(p, v, &p->c->validity_ms);
 }
 
 static enum rc v_inactive(struct parse *p, struct slice v)
@@ -353,29 +293,6 @@ static enum rc v_inactive(struct parse *p, struct slice v)
 	if (!number(v, 1000000000, &s))
 		return bad(p, "must be a number of seconds, or -1");
 	p->c->inactive_ms = s * 1000;
-	return RC_OK;
-}
-
-/* Delegation tokens. */
-static enum rc v_dt_update(struct parse *p, struct slice v)
-{
-	return seconds(p, v, &p->c->dt_update_ms);
-}
-
-static enum rc v_dt_life(struct parse *p, struct slice v)
-{
-	return seconds(p, v, &p->c->dt_life_ms);
-}
-
-static enum rc v_dt_renew(struct parse *p, struct slice v)
-{
-	return seconds(p, v, &p->c->dt_renew_ms);
-}
-
-static enum rc v_dt_per_user(struct parse *p, struct slice v)
-{
-	if (!number(v, 1000000000, &p->c->dt_per_user) || p->c->dt_per_user == 0)
-		return bad(p, "must be a number of tokens, at least 1");
 	return RC_OK;
 }
 
@@ -417,11 +334,6 @@ static enum rc v_cipher(struct parse *p, struct slice v)
 		return bad(p, "must be a cipher such as AES/CTR/NoPadding");
 	p->c->default_cipher = v;
 	return RC_OK;
-}
-
-static enum rc v_memory(struct parse *p, struct slice v)
-{
-	return number(v, UINT64_MAX, &p->c->memory_max) ? RC_OK : bad(p, "must be a number of bytes");
 }
 
 /* Only looked at in configuration that an owner signed: which recovery key may open the store. */
@@ -508,32 +420,65 @@ static enum rc v_mapping(struct parse *p, struct slice v)
 	return RC_OK;
 }
 
+/* Values that are simply kept. */
+#define AT(member) offsetof(struct config, member)
+static const struct plain {
+	const char *name;
+	enum { V_BOOL, V_SECONDS, V_NUMBER, V_TEXT, V_BYTES } kind;
+	size_t at;		/* in struct config: bool; uint64_t; struct slice */
+	uint64_t min, max;
+	const char *why;
+} plain[] = {
+	{ "hadoop.kms.authentication.simple.anonymous.allowed", V_BOOL, AT(anonymous), 0, 0, NULL },
+	{ "hadoop.kms.key.authorization.enable", V_BOOL, AT(key_authorization), 0, 0, NULL },
+	{ "svsm.kms.groups.os", V_BOOL, AT(groups_os), 0, 0, NULL },
+	{ AUTH "token.validity", V_SECONDS, AT(validity_ms), 1, 1000000000, LEAST_1 },
+	{ AUTH "delegation-token.update-interval.sec", V_SECONDS, AT(dt_update_ms), 1, 1000000000, LEAST_1 },
+	{ AUTH "delegation-token.max-lifetime.sec", V_SECONDS, AT(dt_life_ms), 1, 1000000000, LEAST_1 },
+	{ AUTH "delegation-token.renew-interval.sec", V_SECONDS, AT(dt_renew_ms), 1, 1000000000, LEAST_1 },
+	{ "svsm.kms.kerberos.skew.sec", V_SECONDS, AT(skew_ms), 1, 86400, "must be a number of seconds, 1 to 86400" },
+	{ "svsm.kms.delegation-token.max-per-user", V_NUMBER, AT(dt_per_user), 1, 1000000000,
+	  "must be a number of tokens, at least 1" },
+	{ "svsm.kms.core.memory.max", V_NUMBER, AT(memory_max), 0, UINT64_MAX, "must be a number of bytes" },
+	{ KRB "name.rules", V_TEXT, AT(rules), 0, 0, NULL },
+	{ "svsm.kms.kerberos.realm", V_TEXT, AT(realm), 0, 0, NULL },
+	{ "svsm.secret.keytab", V_BYTES, AT(keytab), 0, 0, NULL },
+	{ "svsm.sealed.keytab", V_BYTES, AT(sealed), 0, 0, NULL },
+};
+
+static enum rc set_plain(struct parse *p, const struct plain *r, struct slice v)
+{
+	void *at = (uint8_t *)p->c + r->at;
+	uint64_t n;
+
+	switch (r->kind) {
+	case V_BOOL:
+		return boolean(v, at) ? RC_OK : bad(p, "must be true or false");
+	case V_TEXT:
+	case V_BYTES:
+		*(struct slice *)at = r->kind == V_TEXT ? trim(v) : v;
+		return RC_OK;
+	default:
+		if (!number(v, r->max, &n) || n < r->min)
+			return bad(p, r->why);
+		*(uint64_t *)at = r->kind == V_SECONDS ? n * 1000 : n;
+		return RC_OK;
+	}
+}
+
 static const struct {
 	const char *name;
 	enum rc (*set)(struct parse *p, struct slice v);
 } values[] = {
 	{ "hadoop.kms.authentication.type", v_type },
 	{ KRB "principal", v_principals },
-	{ KRB "name.rules", v_rules },
 	{ KRB "name.rules.mechanism", v_mechanism },
-	{ "svsm.kms.kerberos.realm", v_realm },
-	{ "svsm.kms.kerberos.skew.sec", v_skew },
-	{ "svsm.secret.keytab", v_keytab },
 	{ "hadoop.kms.http.administrators", v_admins },
-	{ "hadoop.kms.authentication.token.validity", v_validity },
 	{ "hadoop.kms.authentication.token.max-inactive-interval", v_inactive },
-	{ "hadoop.kms.authentication.simple.anonymous.allowed", v_anonymous },
-	{ "hadoop.kms.authentication.delegation-token.update-interval.sec", v_dt_update },
-	{ "hadoop.kms.authentication.delegation-token.max-lifetime.sec", v_dt_life },
-	{ "hadoop.kms.authentication.delegation-token.renew-interval.sec", v_dt_renew },
-	{ "svsm.kms.delegation-token.max-per-user", v_dt_per_user },
-	{ "hadoop.kms.key.authorization.enable", v_key_authorization },
 	{ "hadoop.security.crypto.cipher.suite", v_suite },
 	{ "hadoop.security.key.default.bitlength", v_bits },
 	{ "hadoop.security.key.default.cipher", v_cipher },
 	{ "hadoop.user.group.static.mapping.overrides", v_mapping },
-	{ "svsm.kms.groups.os", v_groups_os },
-	{ "svsm.kms.core.memory.max", v_memory },
 	{ "svsm.kms.recovery.public-key-sha256", v_recovery },
 	{ "svsm.secret.signature", v_secret },
 };
@@ -733,6 +678,9 @@ static enum rc property(struct parse *p, struct slice name, struct slice v)
 	unsigned op;
 	size_t i;
 
+	for (i = 0; i < ARRAY_LEN(plain); i++)
+		if (slice_is(name, plain[i].name))
+			return set_plain(p, &plain[i], v);
 	for (i = 0; i < ARRAY_LEN(values); i++)
 		if (slice_is(name, values[i].name))
 			return values[i].set(p, v);
@@ -875,7 +823,7 @@ enum rc config_parse(const struct wire_config_req *m, struct config **out, struc
 	p.c->default_bits = 128;
 	p.c->default_cipher = slice_str("AES/CTR/NoPadding");
 	p.c->validity_ms = 36000 * 1000ull;
-	p.c->rules = p.c->realm = p.c->keytab = slice_of("", 0);
+	p.c->rules = p.c->realm = p.c->keytab = p.c->sealed = slice_of("", 0);
 	p.c->skew_ms = 300 * 1000;
 	p.c->dt_update_ms = p.c->dt_renew_ms = 86400 * 1000ull;
 	p.c->dt_life_ms = 604800 * 1000ull;

@@ -69,6 +69,7 @@ struct config {
 	struct slice rules, realm;
 	bool mit;
 	uint64_t skew_ms;
+	struct slice sealed;		/* a keytab that only the core with the store can open; or empty */
 	struct slice keytab;		/* as it was given; empty: it is the store's */
 	struct krb_keys *server_keys;	/* NULL: not known (yet) */
 	struct name_rules *names;	/* NULL: type simple */

@@ -15,34 +15,34 @@ static void number(struct slice in)
 	size_t before = c.left;
 	int64_t v;
 
-	if (!dtoken_vlong_get(&c, &v)) {
+	if (!wire_vlong_get(&c, &v)) {
 		INVARIANT(c.left == before);
 		return;
 	}
-	dtoken_vlong_put(&s, v);
+	wire_vlong_put(&s, v);
 	INVARIANT(sink_ok(&s) && s.need == before - c.left && memcmp(out, in.p, s.need) == 0);
 }
 
 static void identifier(struct slice in)
 {
 	struct sink s = sink_of(out, sizeof(out));
-	struct dtoken_id id = { 0 };
+	struct wire_dtoken_id id = { 0 };
 
-	if (dtoken_id_get(in, &id))
+	if (wire_dtoken_id_get(in, &id))
 		return;
-	dtoken_id_put(&s, &id);
+	wire_dtoken_id_put(&s, &id);
 	INVARIANT(sink_ok(&s) && slice_eq(slice_of(out, s.need), in));
 }
 
 static void token(struct slice in)
 {
 	struct sink s = sink_of(out, sizeof(out));
-	struct dtoken t = { 0 };
+	struct wire_dtoken t = { 0 };
 	static struct core c;
-	const char *why = dtoken_get(in, &t);
+	const char *why = wire_dtoken_get(in, &t);
 
 	if (!why) {
-		dtoken_put(&s, t.identifier, t.password);
+		wire_dtoken_put(&s, t.identifier, t.password);
 		/* All but the service, and its length. */
 		INVARIANT(sink_ok(&s) && s.need - 1 <= in.len - t.service.len && memcmp(out, in.p, s.need - 1) == 0);
 	}

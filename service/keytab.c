@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "service/arena.h"
 #include "service/keytab.h"
 #include "service/state.h"
 
@@ -14,26 +15,63 @@
 /* The keytab that the store keeps, if it is this owner's. */
 static struct slice kept(const struct op *o, const uint8_t owner[OWNER_LEN])
 {
-	struct slice s = o->s->store.state == STORE_READY ? secret_get(o->s, SECRET_NAME) : slice_of("", 0);
+	struct slice s = secret_get(o->s, SECRET_NAME);
 
 	if (s.len <= OWNER_LEN || !ct_equal(s.p, owner, OWNER_LEN))
 		return slice_of("", 0);
 	return slice_of(s.p + OWNER_LEN, s.len - OWNER_LEN);
 }
 
+static enum rc upload_key(struct op *o, struct secret *out)
+{
+	return seal_subkey(o->w, &o->s->store, "svsm-kms upload", out);
+}
+
+enum rc keytab_upload_key(struct op *o)
+{
+	SECRET k = { 0 };
+	enum rc rc = upload_key(o, &k);
+
+	return rc == RC_OK ? crypto_upload_public(&k, o->s->upload_key) : rc;
+}
+
+/* What an owner sealed for this core becomes what the configuration brings. */
+static enum rc unseal(struct op *o, struct config *c)
+{
+	size_t len = c->sealed.len - CRYPTO_UPLOAD_OVERHEAD;
+	SECRET k = { 0 };
+	uint8_t *to;
+	enum rc rc;
+
+	if (c->sealed.len <= CRYPTO_UPLOAD_OVERHEAD)
+		return RC_BAD_INPUT;
+	to = arena_take(c->arena, len);
+	if (!to)
+		return RC_NO_ROOM;
+	rc = upload_key(o, &k);
+	if (rc == RC_OK)
+		rc = crypto_upload_open(o->w->crypto, &k, slice_str(KEYTAB_PURPOSE), c->sealed, to);
+	if (rc == RC_OK)
+		c->keytab = slice_of(to, len);
+	return rc == RC_DENIED ? RC_BAD_INPUT : rc;
+}
+
 enum wire_err keytab_take(struct op *o, struct config *c, const struct signed_by *by)
 {
 	static const uint8_t nobody[OWNER_LEN];
 	struct slice file;
-	const char *why = "";
-	enum rc rc;
+	const char *why = "svsm.sealed.keytab is not sealed to the upload key of this core's store";
+	enum rc rc = RC_OK;
 
-	if (c->auth == AUTH_SIMPLE || c->server_keys)
+	if (c->auth == AUTH_SIMPLE || c->server_keys || o->s->store.state != STORE_READY)
 		return E_OK;
-	file = kept(o, by ? by->by.id : nobody);
-	if (file.len == 0)
+	if (c->sealed.len)
+		rc = unseal(o, c);
+	file = c->keytab.len ? c->keytab : kept(o, by ? by->by.id : nobody);
+	if (rc == RC_OK && file.len == 0)
 		return E_OK;
-	rc = config_keytab(c, file, &why);
+	if (rc == RC_OK)
+		rc = config_keytab(c, file, &why);
 	if (rc == RC_BAD_INPUT)
 		op_arg(o, slice_str(why));
 	return rc == RC_OK ? E_OK : rc == RC_BAD_INPUT ? E_KEYTAB : E_NO_MEMORY;

@@ -19,6 +19,13 @@ struct signed_by;
  * the service's lock for writing.
  */
 enum wire_err keytab_take(struct op *o, struct config *c, const struct signed_by *by);
+/*
+ * What an owner seals a keytab to (crypto_upload_seal() with this purpose): the key is derived from the store's data root,
+ * so that the keytab is for all who have that store, and for nobody else.
+ */
+#define KEYTAB_PURPOSE "svsm-kms keytab"
+/* The store has become ready, whatever the configuration: the public half of that key is known. */
+enum rc keytab_upload_key(struct op *o);
 /* The store has become ready. What cannot be used is left out: the state says so. */
 void keytab_at_ready(struct op *o);
 /* enum wire_keytab_state. Caller holds the lock. */

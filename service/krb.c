@@ -9,7 +9,7 @@
  */
 #include <stdlib.h>
 
-#include "service/der.h"
+#include "base/der.h"
 #include "service/krb_priv.h"
 
 #define USAGE_AP_REP 12
@@ -250,8 +250,7 @@ static enum krb_result accept_token(struct crypto *c, const struct krb_accept_op
 	if (k == KRB_OK)
 		k = answer(c, o, t, ap, out);
 	if (k == KRB_OK)	/* last: what is refused for another reason leaves no trace */
-		k = krb_replay_enter(r, slice_of(ap->client.b, ap->client.len), ap->authenticator, ap->made_ms, o->now_ms,
-				     o->skew_ms);
+		k = krb_replay_enter(r, slice_of(ap->client.b, ap->client.len), ap->authenticator, o->now_ms, o->skew_ms);
 	if (k != KRB_OK)
 		return k;
 	out->ends_ms = ap->ends_ms;
@@ -297,31 +296,24 @@ const char *krb_result_text(enum krb_result r)
 {
 	static const char *const text[KRB_RESULT_COUNT] = {
 		[KRB_OK] = "accepted",
-		[KRB_CONTINUE] = "another token is needed: Kerberos was chosen, send its token",
+		[KRB_CONTINUE] = "Kerberos was chosen, send its token",
 		[KRB_DEFECTIVE] = "GSSException: Defective token detected (Mechanism level: not Kerberos or SPNEGO)",
-		[KRB_MECHANISM] = "GSSException: Unsupported mechanism requested (Mechanism level: not NTLM, only "
-				  "Kerberos): the client needs a ticket: kinit, and a host name of the realm",
-		[KRB_ETYPE] = FAILED "Encryption type not permitted (14)): RC4 and DES are refused; allow AES for client and "
-			      "service in the KDC",
-		[KRB_NO_KEY] = FAILED "Specified version of key is not available (44)): the keytab has no key of the ticket's "
-			       "version and type; export it again, or kinit again",
-		[KRB_NOT_US] = FAILED "The ticket is not for us (35)): its server is not in hadoop.kms.authentication.kerberos."
-			       "principal; use the host name that is in the principal",
-		[KRB_INTEGRITY] = FAILED "Integrity check on decrypted field failed (31)): the key in the keytab is not the "
-				  "KDC's; export it again, or kinit again",
+		[KRB_MECHANISM] = "GSSException: Unsupported mechanism requested: not NTLM but Kerberos; kinit first",
+		[KRB_ETYPE] = FAILED "Encryption type not permitted (14)): RC4 and DES are refused; allow AES in the KDC",
+		[KRB_NO_KEY] = FAILED "Specified version of key is not available (44)): export the keytab again, or kinit again",
+		[KRB_NOT_US] = FAILED "The ticket is not for us (35)): use the host name that is in kerberos.principal",
+		[KRB_INTEGRITY] = FAILED "Integrity check on decrypted field failed (31)): the keytab has not the KDC's key",
 		[KRB_MISMATCH] = FAILED "Ticket and authenticator do not match (36))",
 		[KRB_EXPIRED] = FAILED "Ticket expired (32)): kinit again",
 		[KRB_NOT_YET] = FAILED "Ticket not yet valid (33)): check the clocks",
-		[KRB_SKEW] = FAILED "Clock skew too great (37)): set the clocks of client and server",
-		[KRB_REPLAY] = FAILED "Request is a replay (34)): or made before this server started; send a new one",
-		[KRB_BUSY] = "GSSException: too many recent authentications to remember; try again in a few minutes, and use the "
-			     "cookie",
-		[KRB_FLAGS] = FAILED "Message stream options are not accepted): user-to-user, DCE style, invalid, anonymous or "
-			      "restricted ticket",
-		[KRB_REALM] = FAILED "Path of realms was not checked by the KDC)",
-		[KRB_NAME] = FAILED "Name of the client has a character that is not accepted)",
+		[KRB_SKEW] = FAILED "Clock skew too great (37)): check the clocks",
+		[KRB_REPLAY] = FAILED "Request is a replay (34)): send a new one",
+		[KRB_BUSY] = "GSSException: too many logins to remember; try again in some minutes, and use the cookie",
+		[KRB_FLAGS] = FAILED "user-to-user, DCE style, or an invalid, anonymous or restricted ticket)",
+		[KRB_REALM] = FAILED "the KDC has not checked the path of realms)",
+		[KRB_NAME] = FAILED "the client's name has a character that is not accepted)",
 		[KRB_MIC] = "GSSException: Message integrity check of the mechanism list failed",
-		[KRB_MACHINE] = FAILED "out of memory or randomness); see the server's log",
+		[KRB_MACHINE] = FAILED "out of memory or randomness)",
 	};
 
 	return r < KRB_RESULT_COUNT && text[r] ? text[r] : "GSSException";

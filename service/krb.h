@@ -50,17 +50,13 @@ struct krb_replay_chunk;
 struct krb_replay {
 	pthread_mutex_t lock;
 	struct secret salt;		/* of the hashes, so that nobody chooses where he is put */
-	uint64_t since_ms;
 	uint32_t *bucket;
 	uint32_t *share;
 	struct krb_replay_chunk *chunk[64];
 	uint32_t made, live, max, oldest, newest, free;
 };
-/*
- * since_ms: authenticators made before that are refused as replays, because the cache of an earlier run is gone: the
- * time of the start, or 0 to accept them. Returns RC_MACHINE if there is no randomness, RC_NO_ROOM without memory.
- */
-enum rc krb_replay_init(struct krb_replay *r, struct crypto *c, struct crypto_random *random, uint64_t since_ms);
+/* RC_MACHINE: no randomness; RC_NO_ROOM: no memory. */
+enum rc krb_replay_init(struct krb_replay *r, struct crypto *c, struct crypto_random *random);
 /* Forgets all, and frees. A zeroed one is fine. */
 void krb_replay_wipe(struct krb_replay *r);
 

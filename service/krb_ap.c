@@ -3,7 +3,7 @@
  * AP-REQ, RFC 4120 sections 3.2.3 and 5.5.1. First the form, then the ticket under our key, then the authenticator under the
  * ticket's: nothing is used before what protects it has been checked.
  */
-#include "service/der.h"
+#include "base/der.h"
 #include "service/krb_priv.h"
 
 #define USAGE_TICKET 2

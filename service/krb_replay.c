@@ -29,11 +29,10 @@ static struct entry *entry_at(const struct krb_replay *r, uint32_t link)
 	return &r->chunk[(link - 1) / CHUNK]->entry[(link - 1) % CHUNK];
 }
 
-enum rc krb_replay_init(struct krb_replay *r, struct crypto *c, struct crypto_random *random, uint64_t since_ms)
+enum rc krb_replay_init(struct krb_replay *r, struct crypto *c, struct crypto_random *random)
 {
 	memset(r, 0, sizeof(*r));
 	pthread_mutex_init(&r->lock, NULL);
-	r->since_ms = since_ms;
 	r->max = KRB_REPLAY_ENTRIES;
 	r->bucket = calloc(BUCKETS, sizeof(*r->bucket));
 	r->share = calloc(SHARES, sizeof(*r->share));
@@ -136,14 +135,12 @@ static enum krb_result enter(struct krb_replay *r, const uint8_t *h, uint32_t sh
 	return KRB_OK;
 }
 
-enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, struct slice authenticator, uint64_t made_ms,
-				 uint64_t now_ms, uint64_t skew_ms)
+enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, struct slice authenticator, uint64_t now_ms,
+				 uint64_t skew_ms)
 {
 	uint8_t h[CRYPTO_HASH_LEN], who[CRYPTO_HASH_LEN];
 	enum krb_result k;
 
-	if (made_ms < r->since_ms)
-		return KRB_REPLAY;
 	if (hash(r, authenticator, h) != RC_OK || hash(r, client, who) != RC_OK)
 		return KRB_MACHINE;
 	pthread_mutex_lock(&r->lock);

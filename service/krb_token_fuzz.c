@@ -50,7 +50,7 @@ static void check(const struct krb_accept_options *o, struct slice token)
 	size_t i, slashes = 0, ats = 0;
 
 	if (!replay.bucket)
-		INVARIANT(krb_replay_init(&replay, c, &rnd, 0) == RC_OK);
+		INVARIANT(krb_replay_init(&replay, c, &rnd) == RC_OK);
 	k = krb_accept(c, o, &replay, token, &id);
 	INVARIANT(k < KRB_RESULT_COUNT && k != KRB_MACHINE);
 	INVARIANT(id.principal_len <= KRB_PRINCIPAL_MAX && id.reply_len <= KRB_REPLY_MAX);

@@ -40,10 +40,8 @@ MUST_CHECK static bool until(struct cursor *c, char end, struct slice *out)
 
 static void skip_space(struct cursor *c)
 {
-	while (c->left && (c->at[0] == ' ' || (c->at[0] >= '\t' && c->at[0] <= '\r'))) {
+	for (; c->left && (c->at[0] == ' ' || (c->at[0] >= '\t' && c->at[0] <= '\r')); c->left--)
 		c->at++;
-		c->left--;
-	}
 }
 
 MUST_CHECK static bool digits(struct cursor *c, uint64_t *out)
@@ -57,26 +55,21 @@ MUST_CHECK static bool digits(struct cursor *c, uint64_t *out)
 	return any;
 }
 
-/* $n with n up to the number of components; everything else is literal. */
-MUST_CHECK static bool format_next(struct cursor *c, uint8_t *b, uint64_t *param, bool *is_param)
+/* Writes a format with its parameters, of which there are `count` besides $0; false if it names another. NULL: only looks. */
+MUST_CHECK static bool format_write(struct slice format, const struct slice *param, uint64_t count, struct sink *out)
 {
-	*is_param = false;
-	if (!cur_u8(c, b) || *b != '$')
-		return true;
-	*is_param = true;
-	return digits(c, param);
-}
-
-MUST_CHECK static bool format_valid(const struct rule *r)
-{
-	struct cursor c = cur_of(r->format.p, r->format.len);
+	struct cursor c = cur_of(format.p, format.len);
 	uint64_t n;
-	bool param;
 	uint8_t b;
 
-	while (c.left)
-		if (!format_next(&c, &b, &n, &param) || (param && n > r->components))
+	while (cur_u8(&c, &b)) {
+		if (b == '$' && (!digits(&c, &n) || n > count))
 			return false;
+		if (b == '$' && out)
+			sink_put(out, param[n].p, param[n].len);
+		else if (out)
+			sink_u8(out, b);
+	}
 	return true;
 }
 
@@ -109,7 +102,7 @@ static enum rc rule_parse(struct cursor *c, struct rule *r, const char **why)
 		if (!eat(c, "RULE:[") || !digits(c, &r->components) || !eat(c, ":") || !until(c, ']', &r->format))
 			return RC_BAD_INPUT;
 		*why = "a parameter in [n:format] is $0 to $n";
-		if (!format_valid(r))
+		if (!format_write(r->format, NULL, r->components, NULL))
 			return RC_BAD_INPUT;
 		if (eat(c, "(")) {
 			*why = "a regular expression has to end with )";
@@ -154,14 +147,11 @@ enum rc names_parse(struct slice rules, bool mit, struct slice realm, struct nam
 	enum rc rc;
 
 	*why = "no memory";
-	if (!n)
-		return RC_NO_ROOM;
-	n->mit = mit;
-	n->text = malloc(rules.len + realm.len + 1);
-	if (!n->text) {
-		names_free(n);
+	if (!n || !(n->text = malloc(rules.len + realm.len + 1))) {
+		free(n);
 		return RC_NO_ROOM;
 	}
+	n->mit = mit;
 	if (rules.len)
 		memcpy(n->text, rules.p, rules.len);
 	if (realm.len)
@@ -189,12 +179,15 @@ void names_free(struct name_rules *n)
 	free(n);
 }
 
-/* param[0]: the realm, empty if there is none; then the components, *count of them. */
+/* What Hadoop writes for the realm of a name that has none; no rule DEFAULT takes it for one. */
+static const struct slice no_realm = { (const uint8_t *)"null", 4 };
+
+/* param[0]: the realm, or no_realm; then the components, *count of them. */
 MUST_CHECK static bool principal_parse(struct slice p, struct slice param[3], size_t *count)
 {
 	size_t i, start = 0, part = 1;
 
-	param[0] = slice_of(p.p, 0);
+	param[0] = no_realm;
 	*count = 0;
 	for (i = 0; i <= p.len; i++) {
 		uint8_t b = i < p.len ? p.p[i] : 0;
@@ -220,26 +213,16 @@ static enum rc rule_apply(const struct name_rules *n, const struct rule *r, cons
 {
 	char base[REGEX_TEXT_MAX];
 	struct sink s = sink_of(base, sizeof(base)), to = sink_of(out, room);
-	struct cursor c = cur_of(r->format.p, r->format.len);
 	struct regex_match m;
 	struct slice text;
-	uint64_t k;
-	bool is_param;
-	uint8_t b;
 	enum rc rc;
 
 	if (r->is_default) {
-		if (!n->realm.len || !slice_eq(n->realm, param[0]))
+		if (param[0].p == no_realm.p || !slice_eq(n->realm, param[0]))
 			return RC_DENIED;
 		sink_put(&s, param[1].p, param[1].len);
-	} else if (r->components != count) {
+	} else if (r->components != count || !format_write(r->format, param, count, &s)) {
 		return RC_DENIED;
-	}
-	while (c.left && format_next(&c, &b, &k, &is_param)) {
-		if (is_param)
-			sink_put(&s, param[k].p, param[k].len);
-		else
-			sink_u8(&s, b);
 	}
 	if (!sink_ok(&s))
 		return RC_NO_ROOM;
@@ -277,19 +260,19 @@ static enum rc result_check(const struct name_rules *n, const struct rule *r, ch
 enum rc names_map(const struct name_rules *n, struct slice principal, char *out, size_t room, size_t *len)
 {
 	struct slice param[3] = { 0 };
+	enum rc rc = RC_DENIED;
 	size_t count, i;
-	enum rc rc;
+	bool is_short;
 
-	if (principal.len > NAMES_PRINCIPAL_MAX || !principal_parse(principal, param, &count) ||
-	    (param[0].len == 0 && count != 1))
+	if (principal.len > NAMES_PRINCIPAL_MAX || !principal_parse(principal, param, &count))
 		return RC_DENIED;
-	rc = RC_DENIED;
-	for (i = 0; param[0].len && rc == RC_DENIED && i < n->count; i++) {
+	is_short = param[0].p == no_realm.p && count == 1;
+	for (i = 0; !is_short && rc == RC_DENIED && i < n->count; i++) {
 		rc = rule_apply(n, &n->rule[i], param, count, out, room, len);
 		if (rc == RC_OK)
 			return result_check(n, &n->rule[i], out, *len);
 	}
-	if (rc != RC_DENIED || (param[0].len && !n->mit))
+	if (rc != RC_DENIED || (!is_short && !n->mit))
 		return rc;
 	/* short already, or taken as it is */
 	if (principal.len > room)

@@ -23,10 +23,10 @@ enum rc names_parse(struct slice rules, bool mit, struct slice realm, struct nam
 void names_free(struct name_rules *n);	/* NULL is fine */
 
 /*
- * "primary[/instance][@REALM]" to a short name in out[0..*len). A name without realm is short already. RC_DENIED: not
- * of that form (control bytes included), no rule applies, or the result is empty; in mode hadoop also when the result of
- * the first rule that applies has a '/' or '@'; in mode mit a principal that no rule applies to maps to itself.
- * RC_NO_ROOM: longer than room. RC_MACHINE: no memory.
+ * "primary[/instance][@REALM]" to a short name in out[0..*len). A name of one part without a realm is short already; one
+ * with an instance has, as in Hadoop, "null" for $0. RC_DENIED: not of that form (control bytes included), no rule applies,
+ * or the result is empty; in mode hadoop also when the result of the first rule that applies has a '/' or '@'; in mode mit
+ * a principal that no rule applies to maps to itself. RC_NO_ROOM: longer than room. RC_MACHINE: no memory.
  */
 enum rc names_map(const struct name_rules *n, struct slice principal, char *out, size_t room, size_t *len);
 

@@ -42,11 +42,11 @@ static struct key *count_of(struct svc *s, struct slice owner)
 
 enum rc dtoken_counted(struct svc *s, struct slice identifier, uint64_t limit)
 {
-	struct dtoken_id id;
+	struct wire_dtoken_id id;
 	struct key *k;
 	enum rc rc = RC_OK;
 
-	if (dtoken_id_get(identifier, &id) || id.owner.len == 0)
+	if (wire_dtoken_id_get(identifier, &id) || id.owner.len == 0)
 		return RC_BAD_INPUT;
 	pthread_mutex_lock(&s->dtokens.lock);
 	k = count_of(s, id.owner);
@@ -62,10 +62,10 @@ enum rc dtoken_counted(struct svc *s, struct slice identifier, uint64_t limit)
 
 void dtoken_uncounted(struct svc *s, struct slice identifier)
 {
-	struct dtoken_id id;
+	struct wire_dtoken_id id;
 	struct key *k;
 
-	INVARIANT(!dtoken_id_get(identifier, &id));
+	INVARIANT(!wire_dtoken_id_get(identifier, &id));
 	pthread_mutex_lock(&s->dtokens.lock);
 	k = keys_find(&s->dtokens.owners, id.owner);
 	INVARIANT(k && k->created);
@@ -112,39 +112,35 @@ __attribute__((format(printf, 3, 4))) static enum wire_err say(struct op *o, enu
 }
 
 /* No token at all. */
-static enum wire_err say_fault(struct op *o, enum wire_err e, const char *why, const struct dtoken *t)
+static enum wire_err say_fault(struct op *o, enum wire_err e, const char *why, const struct wire_dtoken *t)
 {
-	return why == dtoken_unknown_version ? say(o, e, "%s%d", why, t->id.key) : say(o, e, "%s", why);
+	return why == wire_dtoken_unknown_version ? say(o, e, "%s%d", why, t->id.key) : say(o, e, "%s", why);
 }
 
-static const char *id_text(const struct dtoken_id *id, char out[ID_TEXT_MAX])
+static const char *id_text(const struct wire_dtoken_id *id, char out[ID_TEXT_MAX])
 {
 	snprintf(out, ID_TEXT_MAX,
-		 "(" DTOKEN_KIND " owner=%.*s, renewer=%.*s, realUser=%.*s, issueDate=%lld, maxDate=%lld, "
+		 "(" WIRE_DTOKEN_KIND
+		 " owner=%.*s, renewer=%.*s, realUser=%.*s, issueDate=%lld, maxDate=%lld, "
 		 "sequenceNumber=%d, masterKeyId=%d)",
-		 TEXT(id->owner), TEXT(id->renewer), TEXT(id->real), (long long)id->issued, (long long)id->most,
-		 id->sequence, id->key);
+		 TEXT(id->owner), TEXT(id->renewer), TEXT(id->real), (long long)id->issued,
+		 (long long)id->most, id->sequence, id->key);
 	return out;
 }
 
-/* "2026-11-21 19:51:36,193+0000". By hand: the C library's calendar opens files. ms: below 10000-01-01. */
-static const char *date_text(int64_t ms, char out[40])
+/* "2026-11-21 19:51:36,193+0000". By hand, in years that begin in March: the C library's calendar opens
+ * files. */
+static const char *date_text(int64_t ms, char out[64])
 {
-	static const uint16_t before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365 };
-	int64_t t = ms < 0 ? 0 : ms / 1000, days = t / 86400, year = 1970, leap;
-	unsigned m = 0, s = (unsigned)(t % 86400);
+	int64_t t = ms < 0 ? 0 : ms / 1000, day = t / 86400 + 719468, era = day / 146097, d = day % 146097;
+	int64_t year = (d - d / 1460 + d / 36524 - d / 146096) / 365,
+		of_year = d - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153;
 
-	for (;; year++) {
-		leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-		if (days < 365 + leap || year > 9999)
-			break;
-		days -= 365 + leap;
-	}
-	while (m < 11 && days >= before[m + 1] + (m >= 1 ? leap : 0))
-		m++;
-	days -= before[m] + (m >= 2 ? leap : 0);
-	snprintf(out, 40, "%04d-%02u-%02d %02u:%02u:%02u,%03d+0000", (int)year, m + 1, (int)days + 1, s / 3600,
-		 s / 60 % 60, s % 60, (int)(ms < 0 ? 0 : ms % 1000));
+	year += era * 400 + (month > 9);
+	snprintf(out, 64, "%04lld-%02d-%02d %02d:%02d:%02d,%03d+0000", (long long)year,
+		 (int)(month < 10 ? month + 3 : month - 9), (int)(of_year - (153 * month + 2) / 5 + 1),
+		 (int)(t / 3600 % 24), (int)(t / 60 % 60), (int)(t % 60), (int)(ms < 0 ? 0 : ms % 1000));
 	return out;
 }
 
@@ -171,7 +167,7 @@ static enum rc password_of(struct op *o, struct slice identifier, int32_t n, uin
 	return rc == RC_OK ? crypto_mac(w->crypto, MAC_TOKEN, &w->dt_key, &identifier, 1, out) : rc;
 }
 
-static enum wire_err password_fits(struct op *o, const struct dtoken *t, bool *fits)
+static enum wire_err password_fits(struct op *o, const struct wire_dtoken *t, bool *fits)
 {
 	uint8_t expect[DTOKEN_PASSWORD_LEN];
 
@@ -186,10 +182,10 @@ static enum wire_err password_fits(struct op *o, const struct dtoken *t, bool *f
 /* ---- use ---- */
 
 /* The record of a token that counts now. */
-static enum wire_err verify(struct op *o, const struct dtoken *t, struct key **found)
+static enum wire_err verify(struct op *o, const struct wire_dtoken *t, struct key **found)
 {
 	struct key *k = keys_find(&o->s->tokens, t->identifier);
-	char id[ID_TEXT_MAX], now[40], until[40];
+	char id[ID_TEXT_MAX], now[64], until[64];
 	enum wire_err e;
 	bool fits;
 
@@ -210,13 +206,13 @@ static enum wire_err verify(struct op *o, const struct dtoken *t, struct key **f
 enum wire_err dtoken_identify(struct op *o, struct slice token, struct slice *owner, struct slice *real)
 {
 	const char *why;
-	struct dtoken t;
+	struct wire_dtoken t;
 	struct key *k;
 	enum wire_err e;
 
 	if (o->s->store.state != STORE_READY)
 		return E_NOT_READY;
-	why = dtoken_get(token, &t);
+	why = wire_dtoken_get(token, &t);
 	if (why)
 		return say_fault(o, E_TOKEN, why, &t);
 	e = verify(o, &t, &k);
@@ -239,36 +235,26 @@ static enum wire_err who(struct op *o, struct wire_dt_req *m)
 }
 
 /*
- * A renewer is a short name: by the name rules, and without Kerberos what stands before instance and realm. buf: where it
- * may be written. False: no rule makes a name of it.
+ * A renewer is a short name: by the name rules, and without Kerberos what stands before instance and realm.
+ * buf: where it may be written. False: no rule makes a name of it, or it is none that may stand in an
+ * identifier and a line that quotes it.
  */
 MUST_CHECK static bool short_name(const struct op *o, struct slice given, char buf[WIRE_USER_MAX], struct slice *out)
 {
-	size_t i, len;
+	size_t i, n;
 
-	*out = given;
-	for (i = 0; i < given.len && given.p[i] != '/' && given.p[i] != '@'; i++)
+	for (n = 0; n < given.len && given.p[n] != '/' && given.p[n] != '@'; n++)
 		;
-	if (i == given.len)
-		return true;
-	*out = slice_of(given.p, i);
-	if (!o->cfg->names)
-		return true;
-	if (names_map(o->cfg->names, given, buf, WIRE_USER_MAX, &len) != RC_OK)
-		return false;
-	*out = slice_of(buf, len);
-	return true;
-}
-
-/* What may stand in an identifier, and in a line that quotes it. */
-MUST_CHECK static bool name_ok(struct slice name)
-{
-	size_t i;
-
-	for (i = 0; i < name.len; i++)
-		if (name.p[i] < ' ' || name.p[i] == 0x7f)
+	*out = slice_of(given.p, n);
+	if (n < given.len && o->cfg->names) {
+		if (names_map(o->cfg->names, given, buf, WIRE_USER_MAX, &n) != RC_OK)
 			return false;
-	return name.len <= WIRE_USER_MAX;
+		*out = slice_of(buf, n);
+	}
+	for (i = 0; i < out->len; i++)
+		if (out->p[i] < ' ' || out->p[i] == 0x7f)
+			return false;
+	return out->len <= WIRE_USER_MAX;
 }
 
 static enum wire_err stage_new(struct op *o, struct slice id, uint64_t until, struct slice token)
@@ -294,7 +280,7 @@ enum wire_err op_dt_get(struct op *o)
 	uint8_t id_bytes[DTOKEN_ID_MAX], token[DTOKEN_ID_MAX + 64], password[DTOKEN_PASSWORD_LEN];
 	struct sink s = sink_of(id_bytes, sizeof(id_bytes)), t = sink_of(token, sizeof(token));
 	const struct config *cfg = o->cfg;
-	struct dtoken_id id = { 0 };
+	struct wire_dtoken_id id = { 0 };
 	struct wire_dt_req m;
 	char renewer[WIRE_USER_MAX];
 	uint64_t until;
@@ -309,14 +295,14 @@ enum wire_err op_dt_get(struct op *o)
 	id.key = (int32_t)(o->now / cfg->dt_update_ms & INT32_MAX);
 	id.sequence = next_sequence(o->s);
 	id.renewer = o->user;
-	if (m.has_renewer && (!short_name(o, m.renewer, renewer, &id.renewer) || !name_ok(id.renewer)))
+	if (m.has_renewer && !short_name(o, m.renewer, renewer, &id.renewer))
 		return say(o, E_TOKEN_DENIED, "java.lang.IllegalArgumentException: the renewer is no user name");
-	dtoken_id_put(&s, &id);
+	wire_dtoken_id_put(&s, &id);
 	if (!sink_ok(&s))
 		return say(o, E_TOKEN_DENIED, "java.io.IOException: owner, renewer and real user are too long together");
 	if (password_of(o, slice_of(id_bytes, s.need), id.key, password) != RC_OK)
 		return E_INTERNAL;
-	dtoken_put(&t, slice_of(id_bytes, s.need), slice_of(password, sizeof(password)));
+	wire_dtoken_put(&t, slice_of(id_bytes, s.need), slice_of(password, sizeof(password)));
 	INVARIANT(sink_ok(&t));
 	until = o->now + (cfg->dt_renew_ms < cfg->dt_life_ms ? cfg->dt_renew_ms : cfg->dt_life_ms);
 	e = stage_new(o, slice_of(id_bytes, s.need), until, slice_of(token, t.need));
@@ -327,14 +313,14 @@ enum wire_err op_dt_get(struct op *o)
 
 /* Of this number there was no master key when the token says it was made: to Hadoop another case than a wrong
  * password. */
-MUST_CHECK static bool key_unknown(const struct op *o, const struct dtoken_id *id)
+MUST_CHECK static bool key_unknown(const struct op *o, const struct wire_dtoken_id *id)
 {
 	return id->key != (int32_t)((uint64_t)id->issued / o->cfg->dt_update_ms & INT32_MAX);
 }
 
-static enum wire_err may_renew(struct op *o, const struct dtoken *t, struct key **k)
+static enum wire_err may_renew(struct op *o, const struct wire_dtoken *t, struct key **k)
 {
-	char id[ID_TEXT_MAX], most[40], now[40];
+	char id[ID_TEXT_MAX], most[64], now[64];
 	enum wire_err e;
 	bool fits;
 
@@ -371,7 +357,7 @@ enum wire_err op_dt_renew(struct op *o)
 	struct wire_dt_req m;
 	enum wire_err e = who(o, &m);
 	struct key_view v;
-	struct dtoken t;
+	struct wire_dtoken t;
 	struct key *k = NULL, *made;
 	const char *why;
 	uint64_t until;
@@ -379,7 +365,7 @@ enum wire_err op_dt_renew(struct op *o)
 
 	if (e != E_OK)
 		return e;
-	why = dtoken_get(m.token, &t);
+	why = wire_dtoken_get(m.token, &t);
 	e = why ? say_fault(o, E_TOKEN_DENIED, why, &t) : may_renew(o, &t, &k);
 	if (e != E_OK)
 		return e;
@@ -403,7 +389,7 @@ enum wire_err op_dt_cancel(struct op *o)
 	const struct wire_kv none = { 0 };
 	char id[ID_TEXT_MAX];
 	struct wire_dt_req m;
-	struct dtoken t;
+	struct wire_dtoken t;
 	struct key *k = NULL;
 	const char *why;
 	enum wire_err e;
@@ -414,7 +400,7 @@ enum wire_err op_dt_cancel(struct op *o)
 	e = auth_check(o, &m.cred);
 	if (e != E_OK && e != E_UNAUTHENTICATED)
 		return e;
-	why = dtoken_get(m.token, &t);
+	why = wire_dtoken_get(m.token, &t);
 	if (why)
 		return say_fault(o, E_TOKEN_DENIED, why, &t);
 	if (e == E_UNAUTHENTICATED) {

@@ -85,11 +85,11 @@ static enum wire_err configure(struct op *o, const struct wire_config_req *m, co
 	if (e == E_OK)
 		e = keytab_take(o, made, by);
 	/*
-	 * The cache of replays ended with the last service, and an authenticator from before this start may be in it. A client
-	 * whose clock is behind is refused for as long as it is behind.
+	 * Authenticators from before the start are taken: a client whose clock is behind would be refused for minutes. Who
+	 * carried one for the service that ended had the cookie for it already.
 	 */
 	if (e == E_OK && made->auth != AUTH_SIMPLE && !s->replay.bucket &&
-	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random, o->now) != RC_OK)
+	    krb_replay_init(&s->replay, o->w->crypto, &o->w->random) != RC_OK)
 		e = E_NO_MEMORY;
 	if (e == E_OK && signer_configure(o->w, &s->signer, made, o->now) != RC_OK)
 		e = E_RANDOM;
@@ -168,6 +168,7 @@ enum wire_err op_status(struct op *o)
 		st.chain_seq = at.seq;
 		memcpy(st.chain_hash, at.hash, sizeof(st.chain_hash));
 		chain_public(s, st.audit_key);
+		memcpy(st.upload_key, s->upload_key, sizeof(st.upload_key));
 	}
 	sink_put(&o->out, &st, sizeof(st));
 	return E_OK;
@@ -221,7 +222,7 @@ enum wire_err op_store_create(struct op *o)
 		seal_wipe(st);
 		return E_RANDOM;
 	}
-	if (chain_ready(o) != RC_OK) {
+	if (chain_ready(o) != RC_OK || keytab_upload_key(o) != RC_OK) {
 		seal_wipe(st);
 		return E_INTERNAL;
 	}
@@ -462,7 +463,7 @@ enum wire_err op_store_ready(struct op *o)
 		refuse_store(s);
 		return E_SET;
 	}
-	if (chain_ready(o) != RC_OK) {
+	if (chain_ready(o) != RC_OK || keytab_upload_key(o) != RC_OK) {
 		refuse_store(s);
 		return E_INTERNAL;
 	}

@@ -89,6 +89,8 @@ void svc_evidence(struct svc *s, struct call_evidence *out)
 	if (s->store.state == STORE_READY) {
 		memcpy(e.owner, s->store.head.owner.id, sizeof(e.owner));	/* as the store has it, not as somebody asked */
 		memcpy(e.store_id, s->store.id, sizeof(e.store_id));
+		chain_public(s, e.audit_key);
+		memcpy(e.upload_key, s->upload_key, sizeof(e.upload_key));
 	}
 	if (s->config) {
 		memcpy(e.config_hash, s->config_by.by.hash, sizeof(e.config_hash));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pattern becomes a program of a few instructions with relative jumps, so that a piece of it can be moved and repeated
- * as it is. The program runs as a Pike machine: all threads step through the text together, in order of preference, and no
- * two stand at the same instruction. The pattern is the owner's; the text is a client's.
+ * A pattern becomes a program of a few instructions with relative jumps, so that a piece of it can be moved and repeated as
+ * it is. The program runs as Java's matcher does, alternative after alternative, but remembers where it has been: no
+ * instruction is tried twice at one place of the text, since what failed there once fails again. So time and memory
+ * are at most program times text. The pattern is the owner's; the text is a client's. Nothing recurses on the text.
  */
 #include <stdlib.h>
 
@@ -40,8 +41,7 @@ struct compiler {
 
 static bool fail(struct compiler *c, const char *why)
 {
-	if (!c->why)
-		c->why = why;
+	c->why = c->why ? c->why : why;
 	return false;
 }
 
@@ -57,24 +57,18 @@ MUST_CHECK static bool eat(struct compiler *c, char want)
 	return peek(c, want) && cur_take(&c->in, 1, &p);
 }
 
-MUST_CHECK static bool emit(struct compiler *c, struct inst i)
+MUST_CHECK static bool emit(struct compiler *c, enum op op, unsigned ch, size_t x, size_t y)
 {
 	if (c->re->len == PROGRAM_MAX)
 		return fail(c, "an expression as large as this is not supported");
-	c->re->prog[c->re->len++] = i;
+	c->re->prog[c->re->len++] =
+		(struct inst){ .op = (uint8_t)op, .c = (uint8_t)ch, .x = (int16_t)x, .y = (int16_t)y };
 	return true;
 }
 
-/* Room for one instruction at `at`, which is the start of a piece. */
-MUST_CHECK static bool insert(struct compiler *c, size_t at, struct inst i)
+static bool is_digit(uint8_t b)
 {
-	struct regex *re = c->re;
-
-	if (!emit(c, i))
-		return false;
-	memmove(&re->prog[at + 1], &re->prog[at], (re->len - 1 - at) * sizeof(re->prog[0]));
-	re->prog[at] = i;
-	return true;
+	return b >= '0' && b <= '9';
 }
 
 static uint8_t lower(uint8_t b)
@@ -88,53 +82,35 @@ static void class_add(struct class *k, unsigned from, unsigned to)
 		k->bits[from / 8] |= (uint8_t)(1u << from % 8);
 }
 
-static bool class_has(const struct class *k, uint8_t b)
+static bool class_has(const struct class *k, unsigned b)
 {
 	return k->bits[b / 8] >> b % 8 & 1;
 }
 
-static void class_invert(struct class *k)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(k->bits); i++)
-		k->bits[i] = (uint8_t)~k->bits[i];
-}
-
-MUST_CHECK static bool is_alnum(uint8_t b)
-{
-	return (lower(b) >= 'a' && lower(b) <= 'z') || (b >= '0' && b <= '9');
-}
-
-/* What follows a backslash: a byte, or a class (true in *set). */
+/* What follows a backslash: a byte, or (*set) all of a class, which is added to k. */
 MUST_CHECK static bool escape(struct compiler *c, uint8_t *b, struct class *k, bool *set)
 {
-	*k = (struct class){ 0 };
+	struct class all = { 0 };
+	size_t i;
+
 	if (!cur_u8(&c->in, b))
 		return fail(c, "a backslash at the end");
-	*set = true;
-	switch (lower(*b)) {
-	case 'd':
-		class_add(k, '0', '9');
-		break;
-	case 'w':
-		class_add(k, '0', '9');
-		class_add(k, 'a', 'z');
-		class_add(k, 'A', 'Z');
-		class_add(k, '_', '_');
-		break;
-	case 's':
-		class_add(k, '\t', '\r');
-		class_add(k, ' ', ' ');
-		break;
-	default:
-		*set = false;
-		if (is_alnum(*b) || *b >= 0x80)
-			return fail(c, "an escape other than \\d \\w \\s \\D \\W \\S and of punctuation is not supported");
-		return true;
+	*set = strchr("dws", lower(*b)) && *b;
+	if (!*set && (*b >= 0x80 || is_digit(*b) || (lower(*b) >= 'a' && lower(*b) <= 'z')))
+		return fail(c, "an escape other than \\d \\w \\s \\D \\W \\S and of punctuation is not supported");
+	if (lower(*b) == 's') {
+		class_add(&all, '\t', '\r');
+		class_add(&all, ' ', ' ');
+	} else {
+		class_add(&all, '0', '9');
 	}
-	if (*b < 'a')
-		class_invert(k);
+	if (lower(*b) == 'w') {
+		class_add(&all, 'a', 'z');
+		class_add(&all, 'A', 'Z');
+		class_add(&all, '_', '_');
+	}
+	for (i = 0; *set && i < sizeof(all.bits); i++)
+		k->bits[i] |= (uint8_t)(*b < 'a' ? ~all.bits[i] : all.bits[i]);
 	return true;
 }
 
@@ -142,21 +118,20 @@ MUST_CHECK static bool class_emit(struct compiler *c, struct class *k, bool inve
 {
 	unsigned i;
 
-	if (c->re->icase)
-		for (i = 'a'; i <= 'z'; i++)
-			if (class_has(k, (uint8_t)i) || class_has(k, (uint8_t)(i - 32))) {
-				class_add(k, i, i);
-				class_add(k, i - 32, i - 32);
-			}
-	if (invert)
-		class_invert(k);
+	for (i = 'a'; c->re->icase && i <= 'z'; i++)
+		if (class_has(k, i) || class_has(k, i - 32)) {
+			class_add(k, i, i);
+			class_add(k, i - 32, i - 32);
+		}
+	for (i = 0; invert && i < sizeof(k->bits); i++)
+		k->bits[i] = (uint8_t)~k->bits[i];
 	if (c->re->nclasses == CLASSES_MAX)
 		return fail(c, "an expression with so many classes is not supported");
 	c->re->class[c->re->nclasses] = *k;
-	return emit(c, (struct inst){ .op = OP_CLASS, .c = (uint8_t)c->re->nclasses++ });
+	return emit(c, OP_CLASS, (unsigned)c->re->nclasses++, 0, 0);
 }
 
-/* One end of a range, or a whole class (*set). */
+/* One end of a range, or a whole class (*set), which is added to k. */
 MUST_CHECK static bool class_item(struct compiler *c, uint8_t *b, struct class *k, bool *set)
 {
 	*set = false;
@@ -171,96 +146,82 @@ MUST_CHECK static bool class_item(struct compiler *c, uint8_t *b, struct class *
 
 MUST_CHECK static bool class_parse(struct compiler *c)
 {
-	struct class all = { 0 }, k;
-	bool invert = eat(c, '^'), set;
+	bool invert = eat(c, '^'), set, end_is_set = false;
+	struct class k = { 0 };
 	uint8_t from, to;
-	size_t i;
 
 	if (peek(c, ']'))
 		return fail(c, "] as the first character of a class is not supported; write \\]");
 	while (!eat(c, ']')) {
 		if (!class_item(c, &from, &k, &set))
 			return false;
-		if (set) {
-			for (i = 0; i < sizeof(k.bits); i++)
-				all.bits[i] |= k.bits[i];
+		if (set)
 			continue;
-		}
 		to = from;
-		if (c->in.left > 1 && peek(c, '-') && c->in.at[1] != ']') {
-			if (!eat(c, '-') || !class_item(c, &to, &k, &set))
-				return false;
-			if (set || to < from)
-				return fail(c, "a range in a class that is not one");
-		}
-		class_add(&all, from, to);
+		if (c->in.left > 1 && c->in.at[1] != ']' && eat(c, '-') && !class_item(c, &to, &k, &end_is_set))
+			return false;
+		if (end_is_set || to < from)
+			return fail(c, "a range in a class that is not one");
+		class_add(&k, from, to);
 	}
-	return class_emit(c, &all, invert);
+	return class_emit(c, &k, invert);
 }
 
-MUST_CHECK static bool alternatives(struct compiler *c);
+/* These set *empty: it may match without consuming anything. */
+MUST_CHECK static bool alternatives(struct compiler *c, bool *empty);
 
 /* Behind the opening parenthesis. */
-MUST_CHECK static bool group(struct compiler *c)
+MUST_CHECK static bool group(struct compiler *c, bool *empty)
 {
 	unsigned n = 0;
 
-	if (eat(c, '?')) {
-		if (!eat(c, ':'))
-			return fail(c, "(?...) other than (?:...), and (?i) in front, is not supported");
-	} else {
+	if (!eat(c, '?'))
 		n = ++c->re->groups;
-		if (n >= REGEX_GROUPS)
-			return fail(c, "more than nine groups are not supported");
-	}
-	if (++c->depth > DEPTH_MAX)
-		return fail(c, "groups nested as deep as this are not supported");
-	if ((n && !emit(c, (struct inst){ .op = OP_SAVE, .c = (uint8_t)(2 * n) })) || !alternatives(c))
+	else if (!eat(c, ':'))
+		return fail(c, "(?...) other than (?:...), and (?i) in front, is not supported");
+	if (n >= REGEX_GROUPS || ++c->depth > DEPTH_MAX)
+		return fail(c, "more than nine groups, and groups nested as deep as this, are not supported");
+	if ((n && !emit(c, OP_SAVE, 2 * n, 0, 0)) || !alternatives(c, empty))
 		return false;
 	c->depth--;
 	if (!eat(c, ')'))
 		return fail(c, "a group without )");
-	return !n || emit(c, (struct inst){ .op = OP_SAVE, .c = (uint8_t)(2 * n + 1) });
+	return !n || emit(c, OP_SAVE, 2 * n + 1, 0, 0);
 }
 
 /* A literal character: all bytes of a longer one, so that a repetition is of the whole. */
 MUST_CHECK static bool literal(struct compiler *c, uint8_t b)
 {
-	if (!emit(c, (struct inst){ .op = OP_CHAR, .c = c->re->icase ? lower(b) : b }))
-		return false;
-	while (b >= 0xc0 && c->in.left && (c->in.at[0] & 0xc0) == 0x80) {
-		uint8_t more;
+	bool more = b >= 0xc0;
 
-		if (!cur_u8(&c->in, &more) || !emit(c, (struct inst){ .op = OP_CHAR, .c = more }))
+	if (!emit(c, OP_CHAR, c->re->icase ? lower(b) : b, 0, 0))
+		return false;
+	while (more && c->in.left && (c->in.at[0] & 0xc0) == 0x80)
+		if (!cur_u8(&c->in, &b) || !emit(c, OP_CHAR, b, 0, 0))
 			return false;
-	}
 	return true;
 }
 
-MUST_CHECK static bool atom(struct compiler *c)
+MUST_CHECK static bool atom(struct compiler *c, bool *empty)
 {
-	struct class k;
+	struct class k = { 0 };
 	bool set;
 	uint8_t b;
 
-	if (!cur_u8(&c->in, &b))
-		return fail(c, "nothing to repeat");
+	if (!cur_u8(&c->in, &b) || strchr("*+?{", b ? b : 'x'))
+		return fail(c, "nothing to repeat in front of * + ? or {");
+	*empty = b == '^' || b == '$';
 	switch (b) {
 	case '(':
-		return group(c);
+		return group(c, empty);
 	case '[':
 		return class_parse(c);
 	case '.':
-		return emit(c, (struct inst){ .op = OP_ANY });
+		return emit(c, OP_ANY, 0, 0, 0);
 	case '^':
-		return emit(c, (struct inst){ .op = OP_BEGIN });
+		return emit(c, OP_BEGIN, 0, 0, 0);
 	case '$':
-		return emit(c, (struct inst){ .op = OP_END });
-	case '*':
-	case '+':
-	case '?':
-	case '{':
-		return fail(c, "nothing to repeat in front of * + ? or {");
+		return emit(c, OP_END, 0, 0, 0);
 	case '\\':
 		if (!escape(c, &b, &k, &set))
 			return false;
@@ -272,41 +233,35 @@ MUST_CHECK static bool atom(struct compiler *c)
 
 MUST_CHECK static bool number(struct compiler *c, uint32_t *out)
 {
-	uint8_t b = 0;
-	uint32_t v = 0;
 	bool any = false;
 
-	while (c->in.left && c->in.at[0] >= '0' && c->in.at[0] <= '9' && v <= REPEAT_MAX && cur_u8(&c->in, &b)) {
-		v = v * 10 + b - '0';
-		any = true;
+	for (*out = 0; c->in.left && is_digit(c->in.at[0]) && *out <= REPEAT_MAX; any = true) {
+		*out = *out * 10 + c->in.at[0] - '0';
+		c->in = cur_of(c->in.at + 1, c->in.left - 1);
 	}
-	*out = v;
-	return any && v <= REPEAT_MAX;
+	return any && *out <= REPEAT_MAX;
 }
 
-/* *there false: no quantifier follows. */
-MUST_CHECK static bool quantifier(struct compiler *c, uint32_t *min, uint32_t *max, bool *lazy, bool *there)
+/* Without a quantifier: once. */
+MUST_CHECK static bool quantifier(struct compiler *c, uint32_t *min, uint32_t *max, bool *lazy)
 {
+	bool bad = false;
+
 	*min = 0;
 	*max = FOREVER;
-	*there = true;
 	if (eat(c, '{')) {
-		if (!number(c, min))
-			return fail(c, "a repetition {m,n} with numbers up to 255 is wanted");
+		bad = !number(c, min);
 		*max = *min;
-		if (eat(c, ',')) {
-			*max = FOREVER;
-			if (!peek(c, '}') && (!number(c, max) || *max < *min))
-				return fail(c, "a repetition {m,n} with m up to n, both up to 255, is wanted");
-		}
-		if (!eat(c, '}'))
-			return fail(c, "a repetition without }");
+		if (eat(c, ',') && !number(c, max))
+			*max = peek(c, '}') ? FOREVER : 0;
+		if (bad || *max < *min || !eat(c, '}'))
+			return fail(c, "a repetition is {m}, {m,} or {m,n} with m up to n, both up to 255");
 	} else if (eat(c, '+')) {
 		*min = 1;
 	} else if (eat(c, '?')) {
 		*max = 1;
 	} else if (!eat(c, '*')) {
-		*there = false;
+		*min = *max = 1;
 		return true;
 	}
 	*lazy = eat(c, '?');
@@ -315,29 +270,9 @@ MUST_CHECK static bool quantifier(struct compiler *c, uint32_t *min, uint32_t *m
 	return true;
 }
 
-MUST_CHECK static bool emit_split(struct compiler *c, bool lazy, int to, int other)
+MUST_CHECK static bool split(struct compiler *c, bool lazy, size_t to, size_t other)
 {
-	return emit(c, (struct inst){ .op = OP_SPLIT, .x = (int16_t)(lazy ? other : to), .y = (int16_t)(lazy ? to : other) });
-}
-
-/* Can the piece from `start` on be passed without consuming anything? */
-MUST_CHECK static bool may_be_empty(const struct regex *re, size_t start)
-{
-	bool reached[PROGRAM_MAX + 1] = { [0] = true }, more = true;
-	size_t i, len = re->len - start;
-
-	while (more)
-		for (more = false, i = 0; i < len; i++) {
-			const struct inst *in = &re->prog[start + i];
-			bool split = in->op == OP_SPLIT, jump = split || in->op == OP_JUMP;
-			size_t to = i + (size_t)(jump ? in->x : 1), other = i + (size_t)(split ? in->y : 0);
-
-			if (!reached[i] || in->op == OP_CHAR || in->op == OP_ANY || in->op == OP_CLASS)
-				continue;
-			more = more || !reached[to] || !reached[other];
-			reached[to] = reached[other] = true;
-		}
-	return reached[len];
+	return emit(c, OP_SPLIT, 0, lazy ? other : to, lazy ? to : other);
 }
 
 /* The piece from `start` on, `min` to `max` times. */
@@ -352,65 +287,66 @@ MUST_CHECK static bool repeat(struct compiler *c, size_t start, uint32_t min, ui
 	re->len = start;
 	for (i = 0; i < times; i++) {
 		/* An optional one can be left for the end of them all; forever comes back behind itself. */
-		size_t left = (times - i) * (len + 1);
-
-		if (i >= min && (left > PROGRAM_MAX || !emit_split(c, lazy, 1, (int)(max == FOREVER ? len + 2 : left))))
-			return fail(c, "an expression as large as this is not supported");
+		if (i >= min && !split(c, lazy, 1, max == FOREVER ? len + 2 : (times - i) * (len + 1)))
+			return false;
 		for (j = 0; j < len; j++)
-			if (!emit(c, piece[j]))
+			if (!emit(c, piece[j].op, piece[j].c, (size_t)piece[j].x, (size_t)piece[j].y))
 				return false;
 	}
 	if (max != FOREVER)
 		return true;
-	if (min == 0)
-		return emit(c, (struct inst){ .op = OP_JUMP, .x = (int16_t)-(int)(len + 1) });
-	return emit_split(c, lazy, -(int)len, 1);
+	return min ? split(c, lazy, -len, 1) : emit(c, OP_JUMP, 0, -(len + 1), 0);
 }
 
-MUST_CHECK static bool sequence(struct compiler *c)
+MUST_CHECK static bool sequence(struct compiler *c, bool *empty)
 {
+	*empty = true;
 	while (c->in.left && !peek(c, '|') && !(peek(c, ')') && c->depth)) {
 		size_t start = c->re->len;
-		bool lazy = false, there;
 		uint32_t min, max;
+		bool lazy = false, nothing;
 
 		if (peek(c, ')'))
 			return fail(c, "a ) without (");
-		if (!atom(c) || !quantifier(c, &min, &max, &lazy, &there))
+		if (!atom(c, &nothing) || !quantifier(c, &min, &max, &lazy))
 			return false;
 		/* Java goes round once more for nothing, and its groups show it. Nobody needs that. */
-		if (there && max > 1 && may_be_empty(c->re, start))
+		if (max > 1 && nothing)
 			return fail(c, "a repetition of something that may be empty is not supported");
-		if (there && !repeat(c, start, min, max, lazy))
+		if ((min != 1 || max != 1) && !repeat(c, start, min, max, lazy))
 			return false;
+		*empty = *empty && (nothing || min == 0);
 	}
 	return true;
 }
 
 /* a|b|c: SPLIT a JUMP SPLIT b JUMP c; the jumps to the end are chained by index + 1 until the end is known. */
-MUST_CHECK static bool alternatives(struct compiler *c)
+MUST_CHECK static bool alternatives(struct compiler *c, bool *empty)
 {
-	struct regex *re = c->re;
-	int16_t chain = 0;
+	struct inst *prog = c->re->prog;
+	size_t chain = 0, start, len;
+	bool one;
 
-	for (;;) {
-		size_t start = re->len;
-
-		if (!sequence(c))
+	for (*empty = false;;) {
+		start = c->re->len;
+		if (!sequence(c, &one))
 			return false;
+		*empty = *empty || one;
 		if (!eat(c, '|'))
 			break;
-		if (!insert(c, start, (struct inst){ .op = OP_SPLIT, .x = 1, .y = (int16_t)(re->len - start + 2) }) ||
-		    !emit(c, (struct inst){ .op = OP_JUMP, .x = chain }))
+		len = c->re->len - start;
+		if (!emit(c, OP_JUMP, 0, 0, 0) || !emit(c, OP_JUMP, 0, chain, 0))
 			return false;
-		chain = (int16_t)re->len;
+		memmove(&prog[start + 1], &prog[start], len * sizeof(prog[0]));
+		prog[start] = (struct inst){ .op = OP_SPLIT, .x = 1, .y = (int16_t)(len + 2) };
+		chain = c->re->len;
 	}
 	while (chain) {
-		struct inst *jump = &re->prog[chain - 1];
-		int16_t next = jump->x;
+		struct inst *jump = &prog[chain - 1];
 
-		jump->x = (int16_t)(re->len - (size_t)(chain - 1));
-		chain = next;
+		start = chain - 1;
+		chain = (size_t)jump->x;
+		jump->x = (int16_t)(c->re->len - start);
 	}
 	return true;
 }
@@ -419,21 +355,22 @@ enum rc regex_compile(struct slice pattern, struct regex **out, const char **why
 {
 	struct compiler c = { .in = cur_of(pattern.p, pattern.len), .re = calloc(1, sizeof(struct regex)) };
 	const uint8_t *p;
+	bool empty;
 
 	*why = "no memory";
 	if (!c.re)
 		return RC_NO_ROOM;
 	if (slice_starts(pattern, "(?i)"))
 		c.re->icase = cur_take(&c.in, 4, &p);
-	if (emit(&c, (struct inst){ .op = OP_SAVE, .c = 0 }) && alternatives(&c) &&
-	    emit(&c, (struct inst){ .op = OP_SAVE, .c = 1 }) && emit(&c, (struct inst){ .op = OP_MATCH })) {
-		*out = c.re;
-		*why = NULL;
-		return RC_OK;
+	if (!emit(&c, OP_SAVE, 0, 0, 0) || !alternatives(&c, &empty) || !emit(&c, OP_SAVE, 1, 0, 0) ||
+	    !emit(&c, OP_MATCH, 0, 0, 0)) {
+		*why = c.why;
+		free(c.re);
+		return RC_BAD_INPUT;
 	}
-	*why = c.why;
-	free(c.re);
-	return RC_BAD_INPUT;
+	*out = c.re;
+	*why = NULL;
+	return RC_OK;
 }
 
 void regex_free(struct regex *re)
@@ -446,149 +383,115 @@ unsigned regex_groups(const struct regex *re)
 	return re->groups;
 }
 
-struct thread {
-	uint16_t pc;
-	uint16_t slot[SLOTS];
-};
-struct list {
-	size_t len;
-	struct thread t[PROGRAM_MAX];
+/* Where to go on when all else has failed, or (slot >= 0) what to put back into a slot before. */
+struct later {
+	int16_t slot;
+	uint16_t pc, pos;
 };
 struct machine {
 	const struct regex *re;
 	struct slice text;
-	uint32_t step, seen[PROGRAM_MAX];	/* the step at which an instruction was last reached */
-	/* of follow(): where to go on, or with slot >= 0 what to put back */
-	struct {
-		uint16_t pc, value;
-		int16_t slot;
-	} stack[2 * PROGRAM_MAX];
-	struct list list[2];
+	bool whole;
+	uint16_t slot[SLOTS];
+	uint8_t *seen;		/* bits: instruction and place */
+	struct later *stack;
+	size_t depth;
 };
 
-static uint16_t go(uint16_t pc, int16_t by)
+static void push(struct machine *m, int slot, size_t pc, size_t pos)
 {
-	return (uint16_t)(pc + by);
+	m->stack[m->depth++] = (struct later){ (int16_t)slot, (uint16_t)pc, (uint16_t)pos };
 }
 
-/* Adds to `l` whatever pc leads to without consuming a byte at `pos`, best first. t: scratch with the slots so far. */
-static void follow(struct machine *m, struct list *l, struct thread *t, uint16_t pc, size_t pos)
+/* One instruction at one place. False: it does not match there. */
+MUST_CHECK static bool step(struct machine *m, size_t *pc, size_t *pos)
 {
-	size_t depth = 0;
+	const struct inst *i = &m->re->prog[*pc];
+	bool in = *pos < m->text.len;
+	uint8_t b = in ? m->text.p[*pos] : 0;
 
-	m->stack[depth].slot = -1;
-	m->stack[depth++].pc = pc;
-	while (depth) {
-		const struct inst *i;
+	switch (i->op) {
+	case OP_CHAR:
+		in = in && (m->re->icase ? lower(b) : b) == i->c;
+		break;
+	case OP_ANY:
+		in = in && b != '\n' && b != '\r';
+		break;
+	case OP_CLASS:
+		in = in && class_has(&m->re->class[i->c], b);
+		break;
+	case OP_SPLIT:
+		push(m, -1, *pc + (size_t)i->y, *pos);
+		[[fallthrough]];
+	case OP_JUMP:
+		*pc += (size_t)i->x;
+		return true;
+	case OP_SAVE:
+		push(m, i->c, 0, m->slot[i->c]);
+		m->slot[i->c] = (uint16_t)*pos;
+		*pc += 1;
+		return true;
+	default:
+		*pc += 1;
+		return *pos == (i->op == OP_BEGIN ? 0 : m->text.len);
+	}
+	*pc += 1;
+	*pos += 1;
+	return in;
+}
 
-		if (m->stack[--depth].slot >= 0) {
-			t->slot[m->stack[depth].slot] = m->stack[depth].value;
+/* From one place on. Slots are as they were if it fails. */
+MUST_CHECK static bool run(struct machine *m, size_t pos)
+{
+	size_t pc, bit;
+
+	push(m, -1, 0, pos);
+	while (m->depth) {
+		const struct later *l = &m->stack[--m->depth];
+
+		if (l->slot >= 0) {
+			m->slot[l->slot] = l->pos;
 			continue;
 		}
-		pc = m->stack[depth].pc;
-		for (;;) {
-			if (m->seen[pc] == m->step)
+		pc = l->pc;
+		pos = l->pos;
+		do {
+			if (m->re->prog[pc].op == OP_MATCH && (!m->whole || pos == m->text.len))
+				return true;
+			bit = pc * (m->text.len + 1) + pos;
+			if (m->re->prog[pc].op == OP_MATCH || m->seen[bit / 8] >> bit % 8 & 1)
 				break;
-			m->seen[pc] = m->step;
-			i = &m->re->prog[pc];
-			if (i->op == OP_JUMP) {
-				pc = go(pc, i->x);
-			} else if (i->op == OP_SPLIT) {
-				m->stack[depth].slot = -1;
-				m->stack[depth++].pc = go(pc, i->y);
-				pc = go(pc, i->x);
-			} else if (i->op == OP_SAVE) {
-				m->stack[depth].slot = i->c;
-				m->stack[depth++].value = t->slot[i->c];
-				t->slot[i->c] = (uint16_t)pos;
-				pc++;
-			} else if ((i->op == OP_BEGIN && pos == 0) || (i->op == OP_END && pos == m->text.len)) {
-				pc++;
-			} else {
-				if (i->op != OP_BEGIN && i->op != OP_END) {
-					l->t[l->len] = *t;
-					l->t[l->len++].pc = pc;
-				}
-				break;
-			}
-		}
+			m->seen[bit / 8] |= (uint8_t)(1u << bit % 8);
+		} while (step(m, &pc, &pos));
 	}
-}
-
-MUST_CHECK static bool consumes(const struct regex *re, const struct inst *i, uint8_t b)
-{
-	if (i->op == OP_CHAR)
-		return (re->icase ? lower(b) : b) == i->c;
-	if (i->op == OP_ANY)
-		return b != '\n' && b != '\r';
-	return i->op == OP_CLASS && class_has(&re->class[i->c], b);
-}
-
-static bool run(struct machine *m, size_t from, bool whole, struct thread *best)
-{
-	struct list *now = &m->list[0], *next = &m->list[1], *swap;
-	bool found = false;
-	size_t pos, i;
-
-	m->step = 1;
-	for (pos = from; pos <= m->text.len; pos++) {
-		if (!found && (pos == from || !whole)) {	/* a thread that begins here comes last */
-			struct thread t;
-
-			memset(&t, 0xff, sizeof(t));	/* REGEX_NONE */
-			follow(m, now, &t, 0, pos);
-		}
-		m->step++;
-		next->len = 0;
-		for (i = 0; i < now->len; i++) {
-			struct thread *t = &now->t[i];
-			const struct inst *in = &m->re->prog[t->pc];
-
-			if (in->op == OP_MATCH && (!whole || pos == m->text.len)) {
-				*best = *t;
-				found = true;
-				break;	/* the others are worse */
-			}
-			if (pos < m->text.len && consumes(m->re, in, m->text.p[pos]))
-				follow(m, next, t, (uint16_t)(t->pc + 1), pos + 1);
-		}
-		swap = now;
-		now = next;
-		next = swap;
-		if (now->len == 0 && (found || whole))
-			break;
-	}
-	return found;
+	return false;
 }
 
 enum rc regex_search(const struct regex *re, struct slice text, size_t from, bool whole, struct regex_match *out)
 {
-	struct thread best;
-	struct machine *m;
-	bool found;
-	size_t i;
+	struct machine m = { .re = re, .text = text, .whole = whole };
+	size_t places = re->len * (text.len + 1), i;
+	bool found = false;
 
 	if (text.len > REGEX_TEXT_MAX || from > text.len)
 		return RC_NO_ROOM;
-	m = calloc(1, sizeof(*m));
-	if (!m)
-		return RC_MACHINE;
-	m->re = re;
-	m->text = text;
-	found = run(m, from, whole, &best);
-	free(m);
-	if (!found)
-		return RC_DENIED;
+	m.seen = calloc(1, places / 8 + 1);
+	m.stack = malloc((places + 1) * sizeof(*m.stack));
+	memset(m.slot, 0xff, sizeof(m.slot));	/* REGEX_NONE */
+	for (i = from; m.seen && m.stack && !found && i <= (whole ? from : text.len); i++)
+		found = run(&m, i);
 	for (i = 0; i < REGEX_GROUPS; i++) {
-		out->at[i] = best.slot[2 * i];
-		out->end[i] = best.slot[2 * i + 1];
-		if (out->end[i] == REGEX_NONE || out->at[i] == REGEX_NONE)
-			out->at[i] = out->end[i] = REGEX_NONE;
+		out->at[i] = m.slot[2 * i + 1] == REGEX_NONE ? REGEX_NONE : m.slot[2 * i];
+		out->end[i] = m.slot[2 * i + 1];
 	}
-	return RC_OK;
+	free(m.seen);
+	free(m.stack);
+	if (!m.seen || !m.stack)
+		return RC_MACHINE;
+	return found ? RC_OK : RC_DENIED;
 }
 
-/* One element of a replacement: a byte, or a group (*group >= 0). The number goes on as long as there is such a group. */
+/* One element of a replacement: a byte, or a group (*group_no >= 0). Its number goes on as long as there is such a group. */
 MUST_CHECK static bool replacement_next(const struct regex *re, struct cursor *c, uint8_t *b, int *group_no)
 {
 	*group_no = -1;
@@ -598,15 +501,12 @@ MUST_CHECK static bool replacement_next(const struct regex *re, struct cursor *c
 		return cur_u8(c, b);
 	if (*b != '$')
 		return true;
-	if (!cur_u8(c, b) || *b < '0' || *b > '9')
-		return false;
-	*group_no = *b - '0';
-	while (c->left && c->at[0] >= '0' && c->at[0] <= '9' && *group_no * 10 + c->at[0] - '0' <= (int)re->groups) {
-		if (!cur_u8(c, b))
-			return false;
+	for (*group_no = 0; cur_u8(c, b) && is_digit(*b); ) {
 		*group_no = *group_no * 10 + *b - '0';
+		if (!c->left || !is_digit(c->at[0]) || *group_no * 10 + c->at[0] - '0' > (int)re->groups)
+			return *group_no <= (int)re->groups;
 	}
-	return *group_no <= (int)re->groups;
+	return false;
 }
 
 bool regex_replacement_valid(const struct regex *re, struct slice to)
@@ -621,21 +521,6 @@ bool regex_replacement_valid(const struct regex *re, struct slice to)
 	return true;
 }
 
-static void substitute(const struct regex *re, struct slice text, const struct regex_match *m, struct slice to,
-		       struct sink *out)
-{
-	struct cursor c = cur_of(to.p, to.len);
-	uint8_t b;
-	int n;
-
-	while (c.left && replacement_next(re, &c, &b, &n)) {
-		if (n < 0)
-			sink_u8(out, b);
-		else if (m->at[n] != REGEX_NONE)
-			sink_put(out, text.p + m->at[n], (size_t)(m->end[n] - m->at[n]));
-	}
-}
-
 enum rc regex_replace(const struct regex *re, struct slice text, struct slice to, bool all, char *out, size_t room,
 		      size_t *len)
 {
@@ -643,10 +528,18 @@ enum rc regex_replace(const struct regex *re, struct slice text, struct slice to
 	size_t from = 0, copied = 0;
 	struct regex_match m;
 	enum rc rc = RC_OK;
+	uint8_t b;
+	int n;
 
 	while (from <= text.len && (rc = regex_search(re, text, from, false, &m)) == RC_OK) {
+		struct cursor c = cur_of(to.p, to.len);
+
 		sink_put(&s, text.p + copied, m.at[0] - copied);
-		substitute(re, text, &m, to, &s);
+		while (c.left && replacement_next(re, &c, &b, &n))
+			if (n < 0)
+				sink_u8(&s, b);
+			else if (m.at[n] != REGEX_NONE)
+				sink_put(&s, text.p + m.at[n], (size_t)(m.end[n] - m.at[n]));
 		copied = m.end[0];
 		if (!all)
 			break;

@@ -5,7 +5,7 @@
  * (back references, look-around, possessive quantifiers, named groups, nested classes, a repetition of something that
  * may be empty) is refused when compiled.
  *
- * Prefers what Java prefers (leftmost, then first alternative) in time linear in text and program: a Pike machine. Works on
+ * Prefers what Java prefers (leftmost, then first alternative) in time and memory of at most text times program. Works on
  * bytes: `.` and negated classes match one byte of a longer UTF-8 character; classes hold ASCII only.
  */
 #ifndef SERVICE_REGEX_H
@@ -14,7 +14,7 @@
 #include "base/base.h"
 
 #define REGEX_GROUPS 10		/* with group 0, the whole */
-#define REGEX_TEXT_MAX 4096u
+#define REGEX_TEXT_MAX 1024u
 #define REGEX_NONE UINT16_MAX
 
 struct regex;

@@ -37,6 +37,7 @@ struct svc {
 	struct clock clock;
 	struct signer signer;
 	struct chain chain;
+	uint8_t upload_key[CRYPTO_UPLOAD_KEY_LEN];	/* the public half; zeros without a store */
 	struct krb_replay replay;	/* bucket NULL: no configuration has asked for Kerberos yet */
 	struct svc_worker *workers[CALL_LANES_MAX];	/* for svc_panic_wipe(); made before the first call */
 	/* the ephemeral key of a recovery in progress */

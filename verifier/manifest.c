@@ -18,7 +18,10 @@ static const uint8_t services_guid[16] = { 0xbb, 0x9e, 0x84, 0x63, 0x92, 0x3d, 0
 					   0xa1, 0xff, 0x58, 0xf9, 0xc9, 0x4b, 0x87, 0xbb };
 static const uint8_t kms_guid[16] = ATTEST_KMS_GUID;
 
-/* kms := version:u32 protocol:u32 service[48] platform[48] owner[32] config_hash[32] config_version:u64 store_id[16] zero:u64 */
+/*
+ * kms := version:u32 protocol:u32 service[48] platform[48] owner[32] config_hash[32] config_version:u64 store_id[16] zero:u64
+ *        audit_key[32] upload_key[32]
+ */
 static enum rc parse_kms(struct cursor in, struct attest_kms_manifest *out)
 {
 	struct attest_kms_manifest m;
@@ -29,7 +32,9 @@ static enum rc parse_kms(struct cursor in, struct attest_kms_manifest *out)
 	    !cur_copy(&in, m.evidence.config_hash, sizeof(m.evidence.config_hash)) ||
 	    !cur_le64(&in, &m.evidence.config_version) ||
 	    !cur_copy(&in, m.evidence.store_id, sizeof(m.evidence.store_id)) || !cur_le64(&in, &m.evidence.zero) ||
-	    !cur_end(&in) || m.version != ATTEST_KMS_VERSION || m.evidence.zero != 0)
+	    !cur_copy(&in, m.evidence.audit_key, sizeof(m.evidence.audit_key)) ||
+	    !cur_copy(&in, m.evidence.upload_key, sizeof(m.evidence.upload_key)) || !cur_end(&in) ||
+	    m.version != ATTEST_KMS_VERSION || m.evidence.zero != 0)
 		return RC_BAD_INPUT;
 	*out = m;
 	return RC_OK;

@@ -24,7 +24,7 @@ struct attest_kms_manifest {
 	uint8_t platform[48];	/* SHA-384 of the platform service's ELF file */
 	struct call_evidence evidence;	/* what the service says of itself; zeros while it does not run */
 };
-ABI_SIZE(struct attest_kms_manifest, 200);
+ABI_SIZE(struct attest_kms_manifest, 264);
 ABI_AT(struct attest_kms_manifest, evidence, 104);
 ABI_AT(struct attest_kms_manifest, service, 8);
 ABI_AT(struct attest_kms_manifest, platform, 56);

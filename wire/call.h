@@ -67,8 +67,10 @@ struct call_evidence {
 	uint64_t config_version;
 	uint8_t store_id[16];		/* zeros: no store is open */
 	uint64_t zero;
+	uint8_t audit_key[32];		/* public: Ed25519, signs checkpoints of the audit chain; zeros without a store */
+	uint8_t upload_key[32];		/* public: X25519, for secrets that are meant for this core alone */
 };
-#define CALL_EVIDENCE_LEN 96u
+#define CALL_EVIDENCE_LEN 160u
 _Static_assert(sizeof(struct call_evidence) == CALL_EVIDENCE_LEN, "evidence");
 
 struct call_rsp_ctl {		/* first page of the response area */

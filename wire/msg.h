@@ -516,8 +516,9 @@ struct wire_status {
 	/* the audit chain: its last entry, and the key of its checkpoints (Ed25519); zeros without a store */
 	uint64_t chain_seq;
 	uint8_t chain_hash[32], audit_key[32];
+	uint8_t upload_key[32];	/* secrets for this core are sealed to it (X25519); zeros without a store */
 };
-ABI_SIZE(struct wire_status, 200);
+ABI_SIZE(struct wire_status, 232);
 enum wire_config_state { CONFIG_NONE = 0, CONFIG_UNSIGNED = 1, CONFIG_SIGNED = 2 };
 /* GIVEN: in force, but not in the store yet (CALL_KEYTAB); MISSING: nobody can show a ticket */
 enum wire_keytab_state { KEYTAB_NONE = 0, KEYTAB_GIVEN = 1, KEYTAB_SEALED = 2, KEYTAB_MISSING = 3 };

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	crypto_random_init(&random, entropy, NULL);
-	if (krb_replay_init(&replay, c, &random, 0) != RC_OK)
+	if (krb_replay_init(&replay, c, &random) != RC_OK)
 		return 2;
 	for (; o.nprincipals < 16 && argv[2 + o.nprincipals]; o.nprincipals++)
 		principal[o.nprincipals] = slice_str(argv[2 + o.nprincipals]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The acceptor and the name rules in a program linked as the service is, static, behind the service's system-call filter: whatever
- * libcrypto still has to fetch must come without a file or a call that the filter does not allow. Exit code 0: all well; ended by
- * SIGSYS: not so.
+ * The acceptor and the name rules in a program linked as the service is, static, behind the service's system-call filter:
+ * whatever libcrypto still has to fetch must come without a file or a call that the filter does not allow. Exit code 0: all
+ * well; ended by SIGSYS: not so.
  */
 #include <unistd.h>
 
@@ -49,7 +49,7 @@ int main(void)
 	c = crypto_new();
 	INVARIANT(c);
 	crypto_random_init(&random, entropy, NULL);
-	INVARIANT(krb_replay_init(&replay, c, &random, 0) == RC_OK);
+	INVARIANT(krb_replay_init(&replay, c, &random) == RC_OK);
 	INVARIANT(names_parse(slice_str("RULE:[1:$1@$0](.*@EXAMPLE.COM)s/@.*//"), false, any, &rules, &why) == RC_OK);
 	for (etype = 17; etype <= 20; etype++) {
 		fake_krb_init(&f, etype, 1700000000);

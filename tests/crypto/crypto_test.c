@@ -271,3 +271,33 @@ TEST(encrypted_keys_agree_with_hadoop_for_aes_128_192_256_a_wrapping_counter_and
 		   "ea93f50553815dee68c5582b0ad1328281ea813ea5df0274024123aa1ae0a25c");
 	eek_vector(CRYPTO_SM4, 16, false, "000102030405060708090a0b0c0d0e0f", IV, "700639bd642c629aca4f0ffa0eeddd5f");
 }
+
+TEST(what_is_sealed_for_an_x25519_key_opens_with_it_alone_and_unchanged)
+{
+	struct secret key = { 0 }, other = { 0 };
+	uint8_t pub[32], blob[100 + CRYPTO_UPLOAD_OVERHEAD], plain[100], out[100], zero[32] = { 0 };
+	struct crypto *c;
+	size_t i;
+
+	EXPECT(crypto_start() == RC_OK);
+	c = crypto_new();
+	EXPECT(c != NULL);
+	memset(plain, 0x5a, sizeof(plain));
+	memset(key.b, 7, sizeof(key.b));
+	memset(other.b, 8, sizeof(other.b));
+	EXPECT(crypto_upload_public(&key, pub) == RC_OK);
+	EXPECT(crypto_upload_seal(c, pub, slice_str("x"), slice_of(plain, sizeof(plain)), blob) == RC_OK);
+	EXPECT(crypto_upload_open(c, &key, slice_str("x"), slice_of(blob, sizeof(blob)), out) == RC_OK);
+	EXPECT_MEM(out, plain, sizeof(plain));
+	EXPECT(crypto_upload_open(c, &other, slice_str("x"), slice_of(blob, sizeof(blob)), out) == RC_DENIED);
+	EXPECT(crypto_upload_open(c, &key, slice_str("y"), slice_of(blob, sizeof(blob)), out) == RC_DENIED);
+	for (i = 0; i < sizeof(blob); i++) {
+		blob[i] ^= 1;
+		EXPECT(crypto_upload_open(c, &key, slice_str("x"), slice_of(blob, sizeof(blob)), out) == RC_DENIED);
+		blob[i] ^= 1;
+	}
+	for (i = 0; i < sizeof(blob); i++)
+		EXPECT(crypto_upload_open(c, &key, slice_str("x"), slice_of(blob, i), out) != RC_OK);
+	EXPECT(crypto_upload_seal(c, zero, slice_str("x"), slice_of(plain, 1), blob) == RC_BAD_INPUT);	/* of small order */
+	crypto_free(c);
+}

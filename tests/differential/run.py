@@ -85,8 +85,7 @@ class Server:
             code = self.process.poll()
             if code is not None:
                 last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-                # A server that cannot do yet what a set needs says so, instead of doing less.
-                if code == UNAVAILABLE or re.search('only "simple" is supported', last):
+                if code == UNAVAILABLE:
                     raise Unavailable(last)
                 raise RuntimeError(f"server ended with code {code}: {last}")
             if self.answers():

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "service/der.h"
+#include "base/der.h"
 #include "tests/fake/krb_client.h"
 
 #define PLAIN_MAX 8192

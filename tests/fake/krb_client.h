@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A KDC and an initiator in one, for tests: makes tickets, AP-REQs and tokens of any encryption type that we have, and any
- * wrong ones. Independent of the acceptor but for the DER writer (service/der.h) and the encryption (crypto/krb.h), which
+ * wrong ones. Independent of the acceptor but for the DER writer (base/der.h) and the encryption (crypto/krb.h), which
  * has known answers of its own. Aborts on what cannot be made.
  */
 #ifndef TESTS_FAKE_KRB_CLIENT_H

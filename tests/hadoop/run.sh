@@ -21,7 +21,7 @@ versions="$newest 3.3.6"
 suite=all
 only=
 command=${SVSM_KMS_CMD:-${build%/hadoop}/svsm-kms}
-able=${SVSM_KMS_ABLE-tokens proxyuser https}
+able=${SVSM_KMS_ABLE-tokens proxyuser kerberos https}
 
 passed=0 failed=0 skipped=0
 

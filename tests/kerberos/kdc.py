@@ -170,6 +170,7 @@ class Realm:
 	dns_canonicalize_hostname = false
 	dns_uri_lookup = false
 	rdns = false
+	kdc_timesync = 0
 	udp_preference_limit = 1
 	kdc_timeout = 5000
 	max_retries = 2

@@ -9,7 +9,6 @@ sys.dont_write_bytecode = True
 
 import kdc  # noqa: E402
 import kms  # noqa: E402
-import setting  # noqa: E402
 
 MODULES = ("handshake", "refusals", "keytab", "cluster", "delegation")
 
@@ -22,11 +21,4 @@ if __name__ == "__main__":
         sys.exit(77)
     for module in MODULES:
         __import__(module)
-    if not setting.REFERENCE:
-        try:
-            setting.Ours().kill()
-        except kms.NotReady as why:
-            if 'only "simple" is supported' in why.err:
-                print("the server cannot do Kerberos yet")
-                sys.exit(77)
     kms.run_tests("Kerberos with a real KDC")

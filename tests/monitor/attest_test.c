@@ -13,7 +13,7 @@
 #define REPORT 0x9000ull
 #define MANIFEST 0xa000ull
 #define CERTS 0x10000ull
-#define MANIFEST_ALL (24 + 24 + 200)
+#define MANIFEST_ALL (24 + 24 + 264)
 
 static const uint8_t kms_guid[16] = ATTEST_KMS_GUID;
 
@@ -108,7 +108,7 @@ TEST(the_list_of_all_services_holds_ours)
 	EXPECT_MEM(h.guid, guid, 16);
 	EXPECT(h.len == MANIFEST_ALL && h.count == 1);
 	EXPECT_MEM(e.guid, kms_guid, 16);
-	EXPECT(e.off == 48 && e.len == 200);
+	EXPECT(e.off == 48 && e.len == 264);
 	fake_guest_read(REPORT, &report, sizeof(report));
 	expect_bound(&report, manifest, sizeof(manifest));
 }
@@ -179,8 +179,8 @@ TEST(buffers_that_are_too_small_are_told_with_the_lengths_needed)
 	q = request();
 	q.manifest.len = 199;
 	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_PARAMETER);
-	EXPECT(r.rcx == 200 && r.r8 == SNP_REPORT_LEN);
-	q.manifest.len = 200;
+	EXPECT(r.rcx == 264 && r.r8 == SNP_REPORT_LEN);
+	q.manifest.len = 264;
 	q.report.len = SNP_REPORT_LEN - 1;
 	EXPECT_INT(attest(m, SVSM_ATTEST_SINGLE_SERVICE, q, &r), SVSM_INVALID_PARAMETER);
 	EXPECT_INT(fake.requests, requests);	/* no message was spent */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same as match.c, by java.util.regex and by Hadoop's own KerberosName, which is looked up by name so that the first half runs without. */
+/* The same as match.c, by java.util.regex and by Hadoop's own KerberosName, which is looked up by name: the first half runs without. */
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -38,9 +38,20 @@ public class Names {
         } catch (RuntimeException e) {
             return "refused";
         }
+        try {
+            p.matcher(text).matches();
+        } catch (RuntimeException e) {
+            return "broken";    // JDK 17 takes "[&&a]" and then trips over it
+        }
         StringBuilder b = new StringBuilder(p.matcher(text).matches() ? "1" : "0");
         Matcher m = p.matcher(text);
-        if (m.find()) {
+        boolean found;
+        try {
+            found = m.find();
+        } catch (NullPointerException e) {
+            return "broken";
+        }
+        if (found) {
             for (int i = 0; i <= m.groupCount(); i++) {
                 b.append(" " + m.start(i) + ":" + m.end(i));
             }

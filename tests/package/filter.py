@@ -8,10 +8,12 @@ MemoryDenyWriteExecute= are in it too. The server runs as the unit's user would:
 """
 import contextlib
 import ctypes
+import errno
 import functools
 import os
 import re
 import resource
+import ssl
 import subprocess
 import sys
 
@@ -62,8 +64,9 @@ def install_filter():
         try:
             seccomp.resolve_syscall(seccomp.Arch(), call)
             if call == "socket":
-                for family in families:
-                    f.add_rule(seccomp.ALLOW, call, seccomp.Arg(0, seccomp.EQ, family))
+                for family in FAMILIES.values():    # the others are refused as the unit refuses them: the C library tries
+                    f.add_rule(seccomp.ALLOW if family in families else seccomp.ERRNO(errno.EAFNOSUPPORT), call,
+                               seccomp.Arg(0, seccomp.EQ, family))
             elif call in ("mprotect", "pkey_mprotect"):
                 f.add_rule(seccomp.ALLOW, call, seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0))
             elif call == "mmap":
@@ -90,22 +93,32 @@ def enter():
     os.execv(PROGRAM, [PROGRAM] + ARGUMENTS)
 
 
-def life():
+def allowed_at_all():
     kms.expect("mlockall" in allowed() and "execve" in allowed(), "the core starts and locks its memory")
     for call in ("ptrace", "mount", "bpf", "init_module", "keyctl", "reboot", "setuid", "chroot", "perf_event_open",
                  "io_uring_setup", "userfaultfd", "process_vm_writev", "personality", "swapon"):
         kms.expect(call not in allowed(), f"{call} is allowed")
-    os.chmod(kms.scratch, 0o711)
-    data, conf = kms.fresh_dir("data"), kms.conf_dir()
-    for path in (data, conf, *[os.path.join(conf, f) for f in os.listdir(conf)]):
+
+
+def give_away(*paths):
+    for path in paths:
         os.chown(path, 65534, 65534)
+        if os.path.isdir(path):
+            give_away(*[os.path.join(path, name) for name in os.listdir(path)])
+
+
+def server(site):
+    data, conf = kms.fresh_dir("data"), kms.conf_dir(site)
+    give_away(data, conf)
     s = kms.Server(conf=conf, data=data, start=False)
-    program = kms.BIN
-    kms.BIN = sys.executable
-    s.command = lambda: [sys.executable, os.path.abspath(__file__), UNIT, program, "serve", "--data", data,
+    s.command = lambda: [sys.executable, os.path.abspath(__file__), UNIT, PROGRAM, "serve", "--data", data,
                          "--conf", conf, "--listen", "127.0.0.1:0"]
     s.env = {"SVSM_FILTER_CHILD": "1"}
-    with s:
+    return s
+
+
+def life():
+    with server({}) as s:
         s.start()
         s.create("k")
         eek = s.call("GET", "/key/k/_eek?eek_op=generate&num_keys=3").json()
@@ -122,12 +135,37 @@ def life():
         for i in range(20):
             s.create(f"k{i}")
         kms.equal(s.call("DELETE", "/key/k1").status, 200)
+        kms.equal(s.call("GET", "/kms/v1/?op=GETDELEGATIONTOKEN").status, 200)
         kms.equal(s.stop(), 0, "exit code: " + s.log())
         s.start()
         kms.equal(len(s.names()), 20)
         kms.equal(s.stop(), 0, "exit code: " + s.log())
 
 
+def life_with_tls_and_names():
+    """What else the server can be asked to do: certificates, and the look-up of host names."""
+    d = kms.fresh_dir("tls")
+    cert, key = os.path.join(d, "cert.pem"), os.path.join(d, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    give_away(d)
+    with server({"hadoop.kms.ssl.enabled": "true", "svsm.kms.ssl.certificate.file": cert, "svsm.kms.ssl.key.file": key,
+                 "hadoop.kms.proxyuser.alice.users": "*", "hadoop.kms.proxyuser.alice.hosts": "localhost,nowhere.invalid",
+                 "svsm.kms.groups.os": "true"}) as s:
+        s.tls = ssl.create_default_context(cafile=cert)
+        s.start()
+        s.create("k")
+        kms.wait_for(lambda: s.call("GET", "/keys/names?doAs=bob").status == 200, lambda: s.log())
+        kms.equal(s.call("GET", "/keys/names?doAs=daemon").status, 200)
+        s.signal(1)
+        kms.wait_for(lambda: "configuration reloaded" in s.log())
+        kms.equal(s.stop(), 0, "exit code: " + s.log())
+
+
 if os.environ.get("SVSM_FILTER_CHILD"):
     enter()
+os.chmod(kms.scratch, 0o711)
+allowed_at_all()
 life()
+life_with_tls_and_names()

@@ -230,6 +230,32 @@ TEST(several_schemes_are_those_that_there_are)
 		"write kerberos");
 }
 
+TEST(the_mechanism_of_name_rules_is_the_kms_s_or_else_that_of_all_of_hadoop)
+{
+	static const struct {
+		const char *site, *is;
+	} cases[] = {
+		{ "", "hadoop" },
+		{ P("hadoop.security.auth_to_local.mechanism", "mit"), "mit" },
+		{ P("hadoop.security.auth_to_local.mechanism", "mit")
+		  P("hadoop.kms.authentication.kerberos.name.rules.mechanism", "hadoop"), "hadoop" },
+		{ P("hadoop.kms.authentication.kerberos.name.rules.mechanism", "mit"), "mit" },
+	};
+	char site[1024];
+	struct settings *s;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		snprintf(site, sizeof(site), "<configuration>" P("hadoop.kms.authentication.type", "kerberos") "%s</configuration>",
+			 cases[i].site);
+		s = good(site, DOC(OPEN));
+		EXPECT_STR(settings_str(s, SET_KRB_MECHANISM), cases[i].is);
+		done(s);
+	}
+	refused(DOC(P("hadoop.kms.authentication.type", "kerberos") P("hadoop.security.auth_to_local.mechanism", "none")),
+		DOC(OPEN), "choose one of them");
+}
+
 TEST(the_keytab_is_read_for_kerberos_only_and_need_not_be_there)
 {
 	static const char path[] = "settings_test.keytab";
@@ -254,7 +280,8 @@ TEST(the_keytab_is_read_for_kerberos_only_and_need_not_be_there)
 			(void)!remove(path);
 		}
 		snprintf(site, sizeof(site),
-			 "<configuration>" P("hadoop.kms.authentication.type", "%s") P("hadoop.kms.authentication.kerberos.keytab", "%s")
+			 "<configuration>" P("hadoop.kms.authentication.type", "%s")
+				 P("hadoop.kms.authentication.kerberos.keytab", "%s")
 			 "</configuration>", types[i % ARRAY_LEN(types)].type, path);
 		s = good(site, DOC(OPEN));
 		EXPECT(settings_kerberos(s) == types[i % ARRAY_LEN(types)].read);

@@ -31,11 +31,11 @@ static struct slice alices(struct core *c)
 	return t;
 }
 
-static struct dtoken read_token(struct slice t)
+static struct wire_dtoken read_token(struct slice t)
 {
-	struct dtoken d = { 0 };
+	struct wire_dtoken d = { 0 };
 
-	EXPECT(dtoken_get(t, &d) == NULL);
+	EXPECT(wire_dtoken_get(t, &d) == NULL);
 	return d;
 }
 
@@ -58,7 +58,7 @@ static enum wire_err use(struct core *c, struct slice t)
 static const char *id_text(struct slice t)
 {
 	static char out[512];
-	struct dtoken_id id = read_token(t).id;
+	struct wire_dtoken_id id = read_token(t).id;
 
 	snprintf(out, sizeof(out),
 		 "(kms-dt owner=%.*s, renewer=%.*s, realUser=%.*s, issueDate=%lld, maxDate=%lld, sequenceNumber=%d, "
@@ -100,14 +100,14 @@ TEST(numbers_have_hadoops_variable_length)
 		struct cursor c;
 
 		n = core_hex(row[i].hex, want, sizeof(want));
-		dtoken_vlong_put(&s, row[i].v);
+		wire_vlong_put(&s, row[i].v);
 		EXPECT_INT(s.need, n);
 		EXPECT_MEM(got, want, n);
 		c = cur_of(want, n);
-		EXPECT(dtoken_vlong_get(&c, &v) && cur_end(&c) && v == row[i].v);
+		EXPECT(wire_vlong_get(&c, &v) && cur_end(&c) && v == row[i].v);
 		for (cut = 0; cut < n; cut++) {
 			c = cur_of(want, cut);
-			EXPECT(!dtoken_vlong_get(&c, &v) && c.left == cut);
+			EXPECT(!wire_vlong_get(&c, &v) && c.left == cut);
 		}
 	}
 }
@@ -123,7 +123,7 @@ TEST(a_number_that_could_be_shorter_is_refused)
 	for (i = 0; i < ARRAY_LEN(hex); i++) {
 		struct cursor c = cur_of(b, core_hex(hex[i], b, sizeof(b)));
 
-		EXPECT(!dtoken_vlong_get(&c, &v));
+		EXPECT(!wire_vlong_get(&c, &v));
 	}
 }
 
@@ -138,44 +138,46 @@ TEST(a_token_of_hadoop_is_read_and_written_byte_for_byte)
 	size_t n = core_hex(KAT, token, sizeof(token)), nid = core_hex(KAT_ID, id, sizeof(id));
 	size_t npw = core_hex(KAT_PASSWORD, password, sizeof(password)), cut;
 	struct sink s = sink_of(out, sizeof(out));
-	struct dtoken d, other;
+	struct wire_dtoken d, other;
 
-	EXPECT(dtoken_get(slice_of(token, n), &d) == NULL);
+	EXPECT(wire_dtoken_get(slice_of(token, n), &d) == NULL);
 	EXPECT(slice_is(d.id.owner, "hdfs") && slice_is(d.id.renewer, "yarn") && d.id.real.len == 0);
 	EXPECT(d.id.issued == 1700000000000 && d.id.most == 1700604800000 && d.id.sequence == 1 && d.id.key == 2);
 	EXPECT(slice_eq(d.identifier, slice_of(id, nid)) && slice_eq(d.password, slice_of(password, npw)));
-	dtoken_put(&s, d.identifier, d.password);
+	wire_dtoken_put(&s, d.identifier, d.password);
 	EXPECT_INT(s.need, n);
 	EXPECT_MEM(out, token, n);
 	s = sink_of(out, sizeof(out));
-	dtoken_id_put(&s, &d.id);
+	wire_dtoken_id_put(&s, &d.id);
 	EXPECT_INT(s.need, nid);
 	EXPECT_MEM(out, id, nid);
 	for (cut = 0; cut < n; cut++) {
 		uint8_t *end = malloc(cut + 1), *at = end + 1;	/* ends where its memory ends */
 
 		memcpy(at, token, cut);
-		EXPECT(strcmp(dtoken_get(slice_of(at, cut), &other), "java.io.EOFException") == 0);
+		EXPECT(strcmp(wire_dtoken_get(slice_of(at, cut), &other), "java.io.EOFException") == 0);
 		free(end);
 	}
 	token[n] = 0;
-	EXPECT(dtoken_get(slice_of(token, n + 1), &other) != NULL);
-	EXPECT(dtoken_id_get(slice_of(token, 0), &other.id) != NULL);
+	EXPECT(wire_dtoken_get(slice_of(token, n + 1), &other) != NULL);
+	EXPECT(wire_dtoken_id_get(slice_of(token, 0), &other.id) != NULL);
 }
 
 static const char *fault(const char *hex)
 {
 	uint8_t b[256];
-	struct dtoken d = { 0 };
+	struct wire_dtoken d = { 0 };
 
-	return dtoken_get(slice_of(b, core_hex(hex, b, sizeof(b))), &d);
+	return wire_dtoken_get(slice_of(b, core_hex(hex, b, sizeof(b))), &d);
 }
 
 TEST(what_is_no_token_is_said_in_hadoops_words)
 {
 	/* version 1; a sequence number of five bytes; another kind; a negative and a huge length */
-	EXPECT(fault("1c01" "0468646673047961726e008a018bcfe568008a018bf3f1ec000102" "0101" "066b6d732d647400") ==
-	       dtoken_unknown_version);
+	EXPECT(fault("1c01"
+		     "0468646673047961726e008a018bcfe568008a018bf3f1ec000102"
+		     "0101"
+		     "066b6d732d647400") == wire_dtoken_unknown_version);
 	EXPECT(strcmp(fault("0d00" "00" "00" "00" "00" "00" "8b0100000000" "02" "0101" "066b6d732d647400"),
 		      "java.io.IOException: value too long to fit in integer") == 0);
 	EXPECT(strstr(fault("1c" KAT_ID "0101" "066b6d732d646600"), "kind") != NULL);
@@ -192,7 +194,7 @@ TEST(what_is_no_token_is_said_in_hadoops_words)
 TEST(a_token_says_who_fetched_it_and_counts_for_them)
 {
 	struct core c;
-	struct dtoken d;
+	struct wire_dtoken d;
 	struct slice t;
 
 	core_ready(&c);
@@ -264,7 +266,7 @@ TEST(no_byte_of_a_token_can_be_changed)
 TEST(a_password_of_the_wrong_length_never_fits)
 {
 	uint8_t out[WIRE_TOKEN_MAX];
-	struct dtoken d;
+	struct wire_dtoken d;
 	struct core c;
 	struct slice t;
 	size_t n;
@@ -277,7 +279,7 @@ TEST(a_password_of_the_wrong_length_never_fits)
 		struct sink s = sink_of(out, sizeof(out));
 
 		memcpy(pw, d.password.p, 32);
-		dtoken_put(&s, d.identifier, slice_of(pw, n));
+		wire_dtoken_put(&s, d.identifier, slice_of(pw, n));
 		EXPECT_INT(use(&c, slice_of(out, s.need)), n == 32 ? E_OK : E_TOKEN);
 		if (n != 32)
 			EXPECT(says(&c, with_id(INVALID "token ", t, " is invalid, password doesn't match")));

@@ -230,7 +230,8 @@ static void write_other(enum wire_call call, const struct wire_cred *cred, const
 	struct slice name = slice_str(key), at;
 	struct wire_item item = { .iv = slice_of(zero, 16), .material = slice_of(zero, 16) };
 	struct wire_create_req create = { .cred = *cred, .name = name, .cipher = slice_of("", 0), .description = slice_of("", 0),
-					  .materials = call == CALL_IMPORT, .material = cur_of(one, call == CALL_IMPORT ? 18 : 0) };
+					  .materials = call == CALL_IMPORT,
+					  .material = cur_of(one, call == CALL_IMPORT ? 18 : 0) };
 	struct wire_roll_req roll = { .cred = *cred, .name = name, .material = slice_of("", 0) };
 	struct wire_batch_req batch = { .cred = *cred, .name = name, .count = 1 };
 	struct wire_names_req names = { .cred = *cred, .count = 1 };
@@ -279,7 +280,7 @@ static void judge(enum wire_call call, const char *key)
 	struct wire_ans *a = &w.c.ans;
 	struct cursor body = a->body;
 	struct wire_staged st;
-	struct dtoken t;
+	struct wire_dtoken t;
 
 	w.asked++;
 	EXPECT(!is_victim(a->user) && !is_victim(a->principal) && !is_victim(a->real) && !is_victim(a->cookie));
@@ -290,7 +291,7 @@ static void judge(enum wire_call call, const char *key)
 	w.granted++;
 	EXPECT(call != CALL_ADMIN);
 	if (call == CALL_DT_GET) {
-		EXPECT(wire_staged_next(&body, &st) && dtoken_get(st.kv.material, &t) == NULL);
+		EXPECT(wire_staged_next(&body, &st) && wire_dtoken_get(st.kv.material, &t) == NULL);
 		EXPECT(slice_is(t.id.owner, MINE) || slice_is(t.id.owner, THIRD));
 		keep(&w.seen_token[rnd(ARRAY_LEN(w.seen_token))], st.kv.material);
 	}

@@ -73,6 +73,27 @@ TEST(without_a_default_realm_default_maps_nobody)
 	names_free(n);
 }
 
+TEST(a_service_without_a_realm_has_null_for_one_as_in_hadoop)
+{
+	EXPECT(is(map("DEFAULT", true, "foo/localhost"), "foo/localhost"));
+	EXPECT(is(map("RULE:[2:$1]", true, "foo/localhost"), "foo"));
+	EXPECT(is(map("RULE:[2:$1]", false, "foo/localhost"), "foo"));
+	EXPECT(is(map("RULE:[2:$1.$0]", false, "foo/localhost"), "foo.null"));
+	{
+		struct name_rules *n;
+		const char *why;
+		char out[64];
+		size_t len;
+
+		EXPECT(names_parse(slice_str("DEFAULT"), false, slice_str("null"), &n, &why) == RC_OK);
+		EXPECT(names_map(n, slice_str("foo/localhost"), out, sizeof(out), &len) == RC_DENIED);
+		EXPECT(names_map(n, slice_str("foo/localhost@null"), out, sizeof(out), &len) == RC_OK && len == 3);
+		names_free(n);
+	}
+	EXPECT(is(map("DEFAULT", false, "foo/localhost"), NULL));
+	EXPECT(is(map("DEFAULT", true, "foo/a/b"), NULL));
+}
+
 TEST(rules_are_tried_in_order)
 {
 	static const char rules[] = "RULE:[2:$1@$0]([nd]n@.*EXAMPLE\\.COM)s/.*/hdfs/\n"
@@ -128,7 +149,7 @@ TEST(a_result_that_is_no_user_is_refused_in_mode_hadoop)
 TEST(what_is_no_principal_is_refused)
 {
 	static const char *const v[] = { "", "@", "@A", "a@", "a@A@B", "a/@A", "/b@A", "a/b/c@A", "a@A/B", "a//b@A",
-					 "a\n@A", "a\x7f@A", "a/b", "a@A/", "/", "a/", "a@/A" };
+					 "a\n@A", "a\x7f@A", "a@A/", "/", "a/", "a@/A" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(v); i++) {

@@ -374,6 +374,9 @@ TEST(the_evidence_names_the_owner_that_the_store_keeps_and_the_configuration_in_
 	svc_evidence(c.svc, &e);
 	EXPECT_MEM(e.owner, nothing.owner, 32);	/* not durable yet */
 	EXPECT_MEM(e.store_id, st.store_id, 16);
+	EXPECT_MEM(e.audit_key, st.audit_key, 32);
+	EXPECT_MEM(e.upload_key, st.upload_key, 32);
+	EXPECT(memcmp(e.upload_key, nothing.upload_key, 32) != 0 && memcmp(e.audit_key, nothing.audit_key, 32) != 0);
 	keep(&c);
 	svc_evidence(c.svc, &e);
 	EXPECT_MEM(e.owner, id, 32);

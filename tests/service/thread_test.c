@@ -219,3 +219,82 @@ TEST(a_key_wanted_by_all_is_made_once)
 	EXPECT_INT(st.pending, 0);
 	core_stop(&c);
 }
+
+/* ---- delegation tokens ---- */
+
+#define TOKEN_TURNS 100
+#define TOKENS_HELD 5
+
+static void commit_one(struct core *c)
+{
+	uint64_t ticket = c->staged.ticket, epoch;
+
+	while (core_head(c, &ticket, 1, &epoch) != E_OK)
+		INVARIANT(c->err == E_STATE);
+	INVARIANT(core_commit_epoch(c, epoch) == E_OK);
+}
+
+/* Fetches, uses, renews, gives up and cancels; all for one user, whose number of tokens is bounded. Keeps the last. */
+static void *token_life(void *arg)
+{
+	uint8_t held[WIRE_TOKEN_MAX];
+	struct slice token = { 0 };
+	struct core *c = arg;
+	uint64_t until;
+	unsigned i;
+
+	for (i = 0; i < TOKEN_TURNS; i++) {
+		core_as(c, "root");
+		if (core_dt_get(c, NULL, held, &token) != E_OK) {
+			INVARIANT(c->err == E_FULL);
+			i--;
+			continue;
+		}
+		if (i % 7 == 3) {
+			INVARIANT(core_abort(c, 0, &c->staged.ticket, 1) == E_OK);
+			continue;
+		}
+		commit_one(c);
+		core_as_token(c, token);
+		INVARIANT(core_name(c, CALL_NAMES, "") == E_OK && slice_is(c->ans.user, "root"));
+		core_as(c, "root");
+		INVARIANT(core_dt_renew(c, token, &until) == E_OK);
+		commit_one(c);
+		if (i == TOKEN_TURNS - 1)
+			break;
+		INVARIANT(core_dt_cancel(c, token) == E_OK);
+		commit_one(c);
+		core_as_token(c, token);
+		INVARIANT(core_name(c, CALL_NAMES, "") == E_TOKEN);
+	}
+	return NULL;
+}
+
+TEST(tokens_of_one_user_are_counted_right_by_all_at_once)
+{
+	uint8_t held[WIRE_TOKEN_MAX];
+	struct slice token = { 0 };
+	struct wire_status st;
+	pthread_t t[READERS];
+	struct core c;
+	unsigned i;
+
+	core_ready(&c);
+	EXPECT_INT(core_config(&c, "svsm.kms.delegation-token.max-per-user", "5", NULL), E_OK);
+	for (i = 0; i < READERS; i++) {
+		core_share(&reader[i], &c);
+		EXPECT(pthread_create(&t[i], NULL, token_life, &reader[i]) == 0);
+	}
+	for (i = 0; i < READERS; i++) {
+		pthread_join(t[i], NULL);
+		core_stop(&reader[i]);
+	}
+	EXPECT_INT(core_status(&c, &st), E_OK);
+	EXPECT_INT(st.tokens, READERS);
+	EXPECT_INT(st.pending, 0);
+	core_as(&c, "root");
+	for (i = READERS; i < TOKENS_HELD; i++)
+		EXPECT_INT(core_dt_get(&c, NULL, held, &token), E_OK);
+	EXPECT_INT(core_dt_get(&c, NULL, held, &token), E_FULL);
+	core_stop(&c);
+}

@@ -2,11 +2,13 @@
 /*
  * A disk that hangs or fails, for tests: preloaded into the server (LD_PRELOAD), it stands before
  * fdatasync() and fsync(). The file named by SVSM_TEST_DISK says what they do while it exists: "hang"
- * (until it says otherwise), "eio" or "no space"; without it they are the C library's.
+ * (until it says otherwise), "eio" or "no space"; without it they are the C library's. "write hangs" and
+ * "full" are for write() to the audit chain's file alone.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +16,7 @@
 
 int fdatasync(int fd);
 int fsync(int fd);
+ssize_t write(int fd, const void *p, size_t n);
 
 /* First letter of what the file says; 0: nothing. */
 static char mood(void)
@@ -41,7 +44,7 @@ static int sync_as_told(const char *name, int fd)
 
 	while ((m = mood()) == 'h')
 		nanosleep(&moment, NULL);
-	if (m) {
+	if (m == 'e' || m == 'n') {
 		errno = m == 'n' ? ENOSPC : EIO;
 		return -1;
 	}
@@ -56,4 +59,36 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
 	return sync_as_told("fsync", fd);
+}
+
+static int is_chain(int fd)
+{
+	static const char name[] = "kms-audit.chain";
+	char link[64], to[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, to, sizeof(to));
+	return n >= (ssize_t)sizeof(name) && memcmp(to + n - (sizeof(name) - 1), name, sizeof(name) - 1) == 0;
+}
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+	const struct timespec moment = { 0, 10000000 };
+	static union {
+		void *p;
+		ssize_t (*fn)(int, const void *, size_t);
+	} real;
+
+	if (!real.p)
+		real.p = dlsym(RTLD_NEXT, "write");
+	if (getenv("SVSM_TEST_DISK") && is_chain(fd)) {
+		while (mood() == 'w')
+			nanosleep(&moment, NULL);
+		if (mood() == 'f') {
+			errno = ENOSPC;
+			return -1;
+		}
+	}
+	return real.p ? real.fn(fd, p, n) : -1;
 }

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 
-from kms import OPEN_ACLS, Server, equal, expect, refused, test, wait_for, write, xml
+from kms import OPEN_ACLS, Server, equal, expect, fresh_dir, refused, test, wait_for, write, xml
 from recovery import key_pair, run
 
 
@@ -123,3 +123,68 @@ def recovery_key():
         equal(s.stop(), 0)
         write(site, xml({"svsm.kms.recovery.public-key": foreign}))
         refused(78, "not the recovery key that the owner's bundle names", data=s.data, conf=s.conf)
+
+
+def keytab(path, principal="localhost"):
+    """A key that no ticket is ever made for, as a keytab."""
+    def text(b):
+        return len(b).to_bytes(2, "big") + b
+    entry = ((2).to_bytes(2, "big") + text(b"EXAMPLE.COM") + text(b"HTTP") + text(principal.encode()) + (1).to_bytes(4, "big") +
+             bytes(4) + b"\1" + (18).to_bytes(2, "big") + text(os.urandom(32)))
+    write(path, b"\5\2" + len(entry).to_bytes(4, "big") + entry)
+    return entry[-32:]
+
+
+@test("Kerberos keys come once: then they are the store's, and nobody can read them back", "T-24")
+def keytab_once():
+    where = os.path.join(fresh_dir(), "keytab")
+    auth = "hadoop.kms.authentication."
+    site = {auth + "type": "kerberos", auth + "kerberos.keytab": where, auth + "kerberos.principal": "HTTP/localhost"}
+    key = keytab(where)
+    with Server(site=site) as s:
+        equal(s.call("GET", "/keys/names", user=None).header("WWW-Authenticate"), "Negotiate")
+        equal(s.stop(), 0)
+        os.remove(where)
+        s.start()
+        equal(s.call("GET", "/keys/names", user="alice").header("WWW-Authenticate"), "Negotiate")
+        for page in ("/conf", "/jmx", "/health", "/metrics", "/attestation"):
+            expect(key not in s.call("GET", page, user=None).body)
+        s.kill()
+        for name in os.listdir(s.data):
+            with open(os.path.join(s.data, name), "rb") as f:
+                expect(key not in f.read(), name)
+        s.start()
+        keytab(where, "elsewhere")      # a keytab without the server's name is refused, and changes nothing
+        reload(s, "has no key for a name in hadoop.kms.authentication.kerberos.principal")
+        os.remove(where)
+        reload(s, "configuration reloaded")
+        equal(s.stop(), 0)
+    refused(78, "kerberos.keytab", site=site)
+
+
+@test("an owner's keytab travels sealed for the one core, and no other keytab counts", "T-122")
+def keytab_of_owner():
+    where = os.path.join(fresh_dir(), "keytab")
+    auth = "hadoop.kms.authentication."
+    site = {auth + "type": "kerberos", auth + "kerberos.keytab": where, auth + "kerberos.principal": "HTTP/localhost"}
+    with Server() as s:
+        owner, health, key = Owner(s), s.health(), keytab(where)
+        equal(len(health["uploadKey"]), 64)
+        write(os.path.join(s.conf, "kms-site.xml"), xml(site))
+        code, _, err = run("owner", "enroll", "--conf", s.conf, "--key", owner.key, "--number", "1", "--store",
+                           health["storeId"], "--keytab", where)
+        expect(code == 2 and "--core-key" in err, err)
+        owner.sign("enroll", 1, "--store", health["storeId"], "--keytab", where, "--core-key", "5" * 64)
+        reload(s, "svsm.sealed.keytab is not sealed to the upload key of this core")
+        owner.sign("enroll", 1, "--store", health["storeId"], "--keytab", where, "--core-key", health["uploadKey"])
+        with open(owner.bundle, "rb") as f:
+            expect(key not in f.read(), "the bundle shows the key")
+        reload(s, "configuration reloaded")
+        equal(s.call("GET", "/keys/names", user="root").header("WWW-Authenticate"), "Negotiate")
+        os.remove(where)
+        owner.sign("sign", 2)           # without a keytab: the store has it
+        reload(s, "configuration reloaded")
+        equal(s.stop(), 0)
+        s.start()
+        equal(s.call("GET", "/keys/names", user="root").status, 401)
+        equal(s.stop(), 0)

@@ -39,6 +39,10 @@ def place(file):
     return d
 
 
+# A copy of the store comes without the audit chain, which the server otherwise misses.
+NO_CHAIN = {"svsm.kms.audit.on-failure": "continue"}
+
+
 @test("store verify finds a good store good, also beside a running server, and a changed one changed", "T-102")
 def verify():
     with Server() as s:
@@ -134,7 +138,7 @@ def one_state():
             equal(code, 0, err)
         d = place(copy)
         shutil.copy(os.path.join(s.data, "platform.key"), d)
-        with one_server(data=d) as t:
+        with one_server(data=d, site=NO_CHAIN) as t:
             expect(f"{len(t.names())} keys, epoch {t.epoch}," in out, f"{out} but {len(t.names())} keys, epoch {t.epoch}")
             for name, versions in kept.items():
                 equal(t.versions(name), versions, name)
@@ -177,7 +181,7 @@ def export_and_recover():
     code, _, err = run("store", "recover", "--data", d, "--key", private)
     equal(code, 0, err)
     equal(os.stat(os.path.join(d, "platform.key")).st_mode & 0o777, 0o600)
-    with one_server(data=d) as t:
+    with one_server(data=d, site=NO_CHAIN) as t:
         copied = t.all_keys()
         for name, both in copied.items():
             equal(both, keys[name], name)

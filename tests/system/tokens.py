@@ -4,8 +4,9 @@ import base64
 import os
 import re
 import signal
+import subprocess
 
-from kms import OPEN_ACLS, Closed, NotReady, Server, equal, expect, one_server, test, wait_for
+from kms import BIN, OPEN_ACLS, Closed, NotReady, Server, equal, expect, one_server, test, wait_for
 
 DT = "hadoop.kms.authentication.delegation-token."
 INVALID = "org.apache.hadoop.security.token.SecretManager$InvalidToken: "
@@ -252,6 +253,21 @@ def restart():
         s.kill_service()
         wait_for(lambda: s.health()["store"] == "ready")
         equal((use(s, kept).status, use(s, gone).status), (200, 403))
+        equal(s.stop(), 0)
+
+
+@test("store verify counts tokens apart from keys", "T-102")
+def verified():
+    with Server() as s:
+        s.create("k")
+        for _ in range(3):
+            fetch(s)
+        equal(s.stop(), 0)
+        done = subprocess.run([BIN, "store", "verify", "--data", s.data], capture_output=True, text=True, check=False)
+        equal(done.returncode, 0, done.stderr)
+        expect("verified: 1 keys, 3 delegation tokens, epoch" in done.stdout, done.stdout)
+        s.start()
+        equal((s.keys, s.health()["tokens"]), (1, 3))
         equal(s.stop(), 0)
 
 

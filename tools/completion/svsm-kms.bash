@@ -71,6 +71,8 @@ _svsm_kms() {
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--number) return;;
 		--store) return;;
+		--keytab) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--core-key) return;;
 		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		esac;;
 	'owner sign') case "$prev" in
@@ -78,6 +80,8 @@ _svsm_kms() {
 		--key) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		--number) return;;
 		--store) return;;
+		--keytab) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
+		--core-key) return;;
 		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		esac;;
 	'acl check') case "$prev" in
@@ -168,8 +172,8 @@ _svsm_kms() {
 	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
-	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --out --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
 	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --ca --client-cert --insecure --user --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	audit) COMPREPLY=($(compgen -W ' verify show' -- "$cur"));;

@@ -9,13 +9,16 @@ import static org.junit.Assert.assertTrue;
 
 import java.io.IOException;
 import java.security.PrivilegedExceptionAction;
+import java.util.Arrays;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.crypto.key.KeyProviderCryptoExtension.EncryptedKeyVersion;
 import org.apache.hadoop.crypto.key.KeyProviderDelegationTokenExtension;
 import org.apache.hadoop.crypto.key.KeyProviderFactory;
+import org.apache.hadoop.crypto.key.KeyShell;
 import org.apache.hadoop.security.Credentials;
 import org.apache.hadoop.security.UserGroupInformation;
 import org.apache.hadoop.security.token.Token;
+import org.apache.hadoop.util.ToolRunner;
 import org.junit.AfterClass;
 import org.junit.Assume;
 import org.junit.BeforeClass;
@@ -119,6 +122,26 @@ public class KerberosTest {
     bob.refused(p -> p.getCurrentKey("k"));
     bob.refused(p -> p.decryptEncryptedKey(eek));
     assertNotNull(bob.does(p -> p.generateEncryptedKey("k")));
+  }
+
+  /** `hadoop key`, as an administrator uses it after kinit. */
+  @Test
+  public void theShellWorksWithATicket() throws Exception {
+    String provider = server.uri().toString();
+    int code = Realm.login("alice").doAs((PrivilegedExceptionAction<Integer>) () -> {
+      for (String[] args : new String[][] {{"create", "by-shell", "-size", "256"}, {"roll", "by-shell"}, {"list", "-metadata"},
+          {"delete", "by-shell", "-f"}}) {
+        String[] all = Arrays.copyOf(args, args.length + 2);
+        all[args.length] = "-provider";
+        all[args.length + 1] = provider;
+        int result = ToolRunner.run(conf(), new KeyShell(), all);
+        if (result != 0) {
+          return result;
+        }
+      }
+      return 0;
+    });
+    assertEquals(0, code);
   }
 
   /** The host part of a service's principal is dropped by the name rules. */

@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.security.UserGroupInformation;
 import svsmkms.hadoop.Able;
@@ -20,11 +22,14 @@ import svsmkms.hadoop.KmsServer;
  * the test's own process it starts the one under test, on the configuration that the test has written.
  */
 public class MiniKMS {
+  private static final Set<File> IN_USE = ConcurrentHashMap.newKeySet();
+
   private final File conf;
   private final File keyStore;
   private final String password;
   private final int port;
   private KmsServer server;
+  private File data;
 
   private MiniKMS(File conf, File keyStore, String password, int port) {
     this.conf = conf;
@@ -87,7 +92,12 @@ public class MiniKMS {
     writeIfMissing("kms-acls.xml", open);
     writeIfMissing("core-site.xml", Collections.emptyMap());
     addToSite();
-    File data = new File(conf, "data-" + port);  // a test that restarts the server names the port
+    // A server that is started again on its configuration finds its keys; one beside it has its own.
+    data = new File(conf, "data");
+    if (!IN_USE.add(data)) {
+      data = new File(conf, "data-" + port);
+      IN_USE.add(data);
+    }
     data.mkdirs();
     // A server in this process would have done so, and the tests' logins depend on it.
     UserGroupInformation.setConfiguration(site);
@@ -136,6 +146,10 @@ public class MiniKMS {
       }
     } catch (IOException e) {
       throw new IllegalStateException(e);
+    } finally {
+      if (data != null) {
+        IN_USE.remove(data);
+      }
     }
   }
 }

@@ -4,10 +4,10 @@
  * long tags), and writing from the back, so that a length is known when it is written. No recursion: each caller
  * goes down the levels that its format has.
  */
-#ifndef SERVICE_DER_H
-#define SERVICE_DER_H
+#ifndef BASE_DER_H
+#define BASE_DER_H
 
-#include "base/base.h"
+#include "base/cursor.h"
 
 #define DER_INT 0x02
 #define DER_BITS 0x03

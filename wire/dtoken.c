@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The form of delegation tokens; see dtoken.h. What is read here may have been written by anybody. */
-#include "service/dtoken.h"
+/* The form of delegation tokens; see wire/dtoken.h. What is read here may have been written by anybody. */
+#include "wire/dtoken.h"
 
 static const char LONG_FORM[] =
 	"java.io.IOException: a number of the delegation token is not in its shortest form";
 #define CUT "java.io.EOFException"
 #define BIG "java.io.IOException: value too long to fit in integer"
-#define ONE_MIN (-112)	/* the least that a single byte says itself */
+#define ONE_MIN (-112) /* the least that a single byte says itself */
 
 static bool is_short(uint8_t first)
 {
@@ -19,7 +19,7 @@ static unsigned payload(uint8_t first)
 	return is_short(first) ? 0 : (unsigned)(((int8_t)first < -120 ? -120 : ONE_MIN) - (int8_t)first);
 }
 
-bool dtoken_vlong_get(struct cursor *c, int64_t *out)
+bool wire_vlong_get(struct cursor *c, int64_t *out)
 {
 	struct cursor t = *c;
 	uint8_t first, b;
@@ -49,7 +49,7 @@ bool dtoken_vlong_get(struct cursor *c, int64_t *out)
 	return true;
 }
 
-void dtoken_vlong_put(struct sink *s, int64_t v)
+void wire_vlong_put(struct sink *s, int64_t v)
 {
 	uint64_t u = v < 0 ? ~(uint64_t)v : (uint64_t)v;
 	unsigned n = 0;
@@ -77,7 +77,7 @@ static const char *get_vint(struct cursor *c, int32_t *out)
 	const char *why;
 	int64_t v;
 
-	if (!dtoken_vlong_get(&t, &v)) {
+	if (!wire_vlong_get(&t, &v)) {
 		why = vlong_fault(c);
 		return why == LONG_FORM && payload(c->at[0]) > sizeof(*out) ? BIG : why;
 	}
@@ -90,7 +90,7 @@ static const char *get_vint(struct cursor *c, int32_t *out)
 
 static const char *get_vlong(struct cursor *c, int64_t *out)
 {
-	return dtoken_vlong_get(c, out) ? NULL : vlong_fault(c);
+	return wire_vlong_get(c, out) ? NULL : vlong_fault(c);
 }
 
 static const char *get_bytes(struct cursor *c, struct slice *out)
@@ -105,16 +105,16 @@ static const char *get_bytes(struct cursor *c, struct slice *out)
 
 static void put_bytes(struct sink *s, struct slice v)
 {
-	dtoken_vlong_put(s, (int64_t)v.len);
+	wire_vlong_put(s, (int64_t)v.len);
 	sink_put(s, v.p, v.len);
 }
 
-const char dtoken_unknown_version[] = "java.io.IOException: Unknown version of delegation token ";
+const char wire_dtoken_unknown_version[] = "java.io.IOException: Unknown version of delegation token ";
 
-const char *dtoken_id_get(struct slice in, struct dtoken_id *out)
+const char *wire_dtoken_id_get(struct slice in, struct wire_dtoken_id *out)
 {
 	struct cursor c = cur_of(in.p, in.len);
-	struct dtoken_id r = { 0 };
+	struct wire_dtoken_id r = { 0 };
 	const char *why;
 	uint8_t version;
 
@@ -122,11 +122,12 @@ const char *dtoken_id_get(struct slice in, struct dtoken_id *out)
 		return CUT;
 	if (version != 0) {
 		out->key = (int8_t)version;
-		return dtoken_unknown_version;
+		return wire_dtoken_unknown_version;
 	}
 	(void)((why = get_bytes(&c, &r.owner)) || (why = get_bytes(&c, &r.renewer)) ||
-	       (why = get_bytes(&c, &r.real)) || (why = get_vlong(&c, &r.issued)) || (why = get_vlong(&c, &r.most)) ||
-	       (why = get_vint(&c, &r.sequence)) || (why = get_vint(&c, &r.key)));
+	       (why = get_bytes(&c, &r.real)) || (why = get_vlong(&c, &r.issued)) ||
+	       (why = get_vlong(&c, &r.most)) || (why = get_vint(&c, &r.sequence)) ||
+	       (why = get_vint(&c, &r.key)));
 	if (why)
 		return why;
 	if (!cur_end(&c))
@@ -135,22 +136,22 @@ const char *dtoken_id_get(struct slice in, struct dtoken_id *out)
 	return NULL;
 }
 
-void dtoken_id_put(struct sink *s, const struct dtoken_id *id)
+void wire_dtoken_id_put(struct sink *s, const struct wire_dtoken_id *id)
 {
 	sink_u8(s, 0);
 	put_bytes(s, id->owner);
 	put_bytes(s, id->renewer);
 	put_bytes(s, id->real);
-	dtoken_vlong_put(s, id->issued);
-	dtoken_vlong_put(s, id->most);
-	dtoken_vlong_put(s, id->sequence);
-	dtoken_vlong_put(s, id->key);
+	wire_vlong_put(s, id->issued);
+	wire_vlong_put(s, id->most);
+	wire_vlong_put(s, id->sequence);
+	wire_vlong_put(s, id->key);
 }
 
-const char *dtoken_get(struct slice in, struct dtoken *out)
+const char *wire_dtoken_get(struct slice in, struct wire_dtoken *out)
 {
 	struct cursor c = cur_of(in.p, in.len);
-	struct dtoken r = { 0 };
+	struct wire_dtoken r = { 0 };
 	struct slice kind;
 	const char *why;
 
@@ -160,9 +161,9 @@ const char *dtoken_get(struct slice in, struct dtoken *out)
 		return why;
 	if (!cur_end(&c))
 		return "java.io.IOException: bytes after the delegation token";
-	if (!slice_is(kind, DTOKEN_KIND))
-		return "java.io.IOException: the delegation token is not of kind " DTOKEN_KIND;
-	why = dtoken_id_get(r.identifier, &r.id);
+	if (!slice_is(kind, WIRE_DTOKEN_KIND))
+		return "java.io.IOException: the delegation token is not of kind " WIRE_DTOKEN_KIND;
+	why = wire_dtoken_id_get(r.identifier, &r.id);
 	if (why)
 		out->id.key = r.id.key;
 	else
@@ -170,10 +171,10 @@ const char *dtoken_get(struct slice in, struct dtoken *out)
 	return why;
 }
 
-void dtoken_put(struct sink *s, struct slice identifier, struct slice password)
+void wire_dtoken_put(struct sink *s, struct slice identifier, struct slice password)
 {
 	put_bytes(s, identifier);
 	put_bytes(s, password);
-	put_bytes(s, slice_str(DTOKEN_KIND));
+	put_bytes(s, slice_str(WIRE_DTOKEN_KIND));
 	put_bytes(s, slice_of("", 0));
 }

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer of the audit chain's file: order, bounds, failing files, and where it goes on. No test waits for a time. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/chainlog.h"
+#include "tests/test.h"
+
+static char dir[] = "/tmp/chainlog-test-XXXXXX";
+static char path[64];
+static unsigned reports;
+
+static void count_report(void *ctx, const char *text)
+{
+	(void)ctx;
+	(void)text;
+	reports++;
+}
+
+static struct chainlog_options options(bool refuse)
+{
+	if (dir[sizeof(dir) - 2] == 'X') {
+		EXPECT(mkdtemp(dir) != NULL);
+		snprintf(path, sizeof(path), "%s/chain", dir);
+	}
+	return (struct chainlog_options){ .path = path, .refuse = refuse, .report = count_report };
+}
+
+/* A frame as the core makes it, but for its hash; mac: it is the last of a batch. */
+static size_t frame(uint8_t *to, uint64_t seq, bool mac, unsigned type, struct slice detail)
+{
+	struct slice none = slice_of("", 0);
+	struct chain_entry e = { .seq = seq, .type = (uint8_t)type, .status = EVENT_OK, .user = slice_str("u"), .principal = none,
+				 .real = none, .key = none, .peer = none, .detail = detail };
+	struct sink s = sink_of(to, 4096);
+
+	chain_frame_put(&s, &e);
+	INVARIANT(sink_ok(&s));
+	memset(to + s.need - 4 - CHAIN_MAC_LEN - CHAIN_HASH_LEN, (int)(seq & 0x7f), CHAIN_HASH_LEN);
+	if (mac)
+		memset(to + s.need - 4 - CHAIN_MAC_LEN, 0xaa, CHAIN_MAC_LEN);
+	return s.need;
+}
+
+/* first..last as one batch. */
+static enum rc add(struct chainlog *c, uint32_t generation, uint64_t first, uint64_t last, bool wait)
+{
+	static _Thread_local uint8_t b[1 << 16];
+	uint64_t seq, upto;
+	size_t n = 0;
+
+	for (seq = first; seq <= last; seq++)
+		n += frame(b + n, seq, seq == last, CHAIN_DECISION, slice_of("", 0));
+	return chainlog_add(c, generation, slice_of(b, n), wait, &upto);
+}
+
+static void start(struct chainlog *c, uint64_t at, uint32_t generation)
+{
+	struct chain_resumed r = { .at = { .seq = at, .store_id = { 1 } } };
+
+	chainlog_expect(c, generation);
+	chainlog_start(c, &r);
+}
+
+/* The numbers in the file, which must be a whole one. */
+static unsigned numbers(const char *file, uint64_t *out, unsigned max)
+{
+	uint8_t *b = malloc(1 << 22);
+	struct chain_frame f;
+	struct cursor in;
+	unsigned n = 0;
+	FILE *fp = fopen(file, "rb");
+	size_t len = fp ? fread(b, 1, 1 << 22, fp) : 0;
+
+	if (fp)
+		fclose(fp);
+	INVARIANT(len >= CHAIN_HEADER_LEN);
+	in = cur_of(b + CHAIN_HEADER_LEN, len - CHAIN_HEADER_LEN);
+	while (in.left && n < max) {
+		INVARIANT(chain_frame_next(&in, &f) == RC_OK);
+		out[n++] = f.seq;
+	}
+	free(b);
+	return n;
+}
+
+static void in_order(const char *file, uint64_t first, uint64_t last)
+{
+	static uint64_t seen[8192];
+	unsigned n = numbers(file, seen, ARRAY_LEN(seen)), i;
+
+	EXPECT_INT(n, last - first + 1);
+	for (i = 0; i < n; i++)
+		EXPECT_INT(seen[i], first + i);
+}
+
+static struct chainlog *fresh(bool refuse)
+{
+	struct chainlog_options o = options(refuse);
+	struct chainlog *c;
+	char why[1024];
+
+	unlink(path);
+	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
+	EXPECT(*why == 0);
+	start(c, 0, 1);
+	return c;
+}
+
+#define THREADS 6
+#define BATCHES 100
+static struct chainlog *shared;
+static uint64_t next_seq = 1;
+
+/* Takes numbers as the core gives them, and brings them in an order of its own. */
+static void *bring(void *arg)
+{
+	unsigned i, n = (unsigned)(uintptr_t)arg;
+
+	for (i = 0; i < BATCHES; i++) {
+		uint64_t many = 1 + (i + n) % 4, first = __atomic_fetch_add(&next_seq, many, __ATOMIC_SEQ_CST);
+
+		if (i % 7 == n)
+			sched_yield();
+		INVARIANT(add(shared, 1, first, first + many - 1, true) == RC_OK);
+		INVARIANT(chainlog_wait(shared, 1, first + many - 1) == RC_OK);
+	}
+	return NULL;
+}
+
+TEST(entries_of_many_workers_stand_in_the_file_in_order_before_they_are_waited_for)
+{
+	struct chainlog_state st;
+	pthread_t t[THREADS];
+	uintptr_t i;
+
+	shared = fresh(true);
+	next_seq = 1;
+	for (i = 0; i < THREADS; i++)
+		EXPECT(pthread_create(&t[i], NULL, bring, (void *)i) == 0);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	chainlog_state(shared, &st);
+	EXPECT_INT(st.written, next_seq - 1);
+	EXPECT_INT(st.pending, 0);
+	in_order(path, 1, next_seq - 1);
+	chainlog_close(shared);
+}
+
+TEST(an_entry_waits_for_the_one_before_it_and_one_that_never_comes_is_to_be_declared_lost)
+{
+	struct chainlog_options o = options(false);
+	struct chainlog_state st;
+	struct chain_loss loss = { .from = 3, .to = 6 };
+	struct chain_tail tail;
+	struct chainlog *c;
+	uint8_t b[4096], d[128];
+	struct sink s = sink_of(d, sizeof(d));
+	uint64_t last, seen[16];
+	char why[1024];
+	bool given;
+
+	o.patience_ms = 20;
+	unlink(path);
+	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
+	start(c, 0, 1);
+	EXPECT_INT(add(c, 1, 1, 2, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 1, 2), RC_OK);
+	EXPECT(!chainlog_gap_due(c, &tail, &given));
+	EXPECT_INT(add(c, 1, 4, 5, true), RC_OK);
+	chainlog_state(c, &st);
+	EXPECT_INT(st.written, 2);
+	EXPECT_INT(chainlog_wait(c, 1, 5), RC_OK);	/* continue: it goes on without */
+	chainlog_state(c, &st);
+	EXPECT(st.dropping && !st.failing);
+	EXPECT(chainlog_gap_due(c, &tail, &given) && given);
+	EXPECT_INT(tail.seq, 2);
+	EXPECT_INT(add(c, 1, 8, 8, false), RC_OK);	/* of a worker that was quicker than the declaration */
+	chain_loss_put(&s, &loss);
+	EXPECT_INT(chainlog_add(c, 1, slice_of(b, frame(b, 7, true, CHAIN_GAP, slice_of(d, s.need))), true, &last), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 1, 8), RC_OK);
+	EXPECT_INT(add(c, 1, 3, 3, false), RC_OK);	/* too late */
+	EXPECT_INT(add(c, 1, 9, 9, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 1, 9), RC_OK);
+	EXPECT_INT(numbers(path, seen, 16), 5);
+	EXPECT(seen[1] == 2 && seen[2] == 7 && seen[3] == 8 && seen[4] == 9);
+	chainlog_close(c);
+}
+
+TEST(a_full_disk_refuses_or_goes_on_within_bounded_memory)
+{
+	struct chainlog_options o = options(true);
+	struct chainlog_state st;
+	struct chain_tail tail;
+	struct chainlog *c;
+	char why[1024];
+	bool given;
+	int way;
+
+	for (way = 0; way < 2; way++) {
+		uint64_t seq = 1;
+
+		o.path = "/dev/full";
+		o.refuse = way == 0;
+		o.buffer_max = 100000;
+		reports = 0;
+		EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
+		start(c, 0, 1);
+		EXPECT(!chainlog_refuses(c));
+		EXPECT_INT(add(c, 1, seq, seq, true), RC_OK);
+		EXPECT_INT(chainlog_wait(c, 1, seq), way ? RC_OK : RC_DENIED);
+		EXPECT_INT(chainlog_sync(c, seq), way ? RC_OK : RC_DENIED);
+		EXPECT_INT(chainlog_refuses(c), way == 0);
+		EXPECT_INT(chainlog_goes_on(c), way == 1);
+		do {
+			seq++;
+			EXPECT_INT(add(c, 1, seq, seq, false), RC_OK);
+			chainlog_state(c, &st);
+			EXPECT(st.pending <= o.buffer_max);
+		} while (!st.dropping && seq < 5000);
+		EXPECT(st.dropping && st.failing && st.lost == 1);
+		EXPECT(!chainlog_gap_due(c, &tail, &given));	/* there is no room for it yet */
+		EXPECT_INT(reports, 2);
+		chainlog_close(c);
+	}
+}
+
+TEST(a_service_that_died_is_waited_for_by_nobody_and_its_successor_goes_on)
+{
+	struct chainlog *c = fresh(true);
+	struct chain_tail tail;
+	uint64_t seen;
+
+	EXPECT_INT(add(c, 1, 1, 3, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 1, 3), RC_OK);
+	EXPECT_INT(add(c, 1, 6, 6, true), RC_OK);	/* 4 and 5 died with it */
+	chainlog_died(c);
+	EXPECT_INT(chainlog_wait(c, 1, 6), RC_MACHINE);
+	EXPECT_INT(add(c, 1, 4, 4, true), RC_MACHINE);
+	EXPECT(chainlog_tail(c, &tail, &seen));
+	EXPECT_INT(tail.seq, 3);
+	EXPECT_INT(seen, 6);
+	chainlog_expect(c, 2);
+	EXPECT_INT(add(c, 2, 8, 8, true), RC_OK);	/* a worker that is quicker than who brings START */
+	chainlog_start(c, &(struct chain_resumed){ .at = { .seq = 6, .store_id = { 1 } }, .lost = 3 });
+	EXPECT_INT(add(c, 2, 7, 7, false), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 2, 8), RC_OK);
+	EXPECT_INT(add(c, 1, 9, 9, true), RC_MACHINE);
+	chainlog_close(c);
+}
+
+static void append(const void *p, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	INVARIANT(fd >= 0 && write(fd, p, n) == (ssize_t)n);
+	close(fd);
+}
+
+TEST(an_unfinished_end_is_cut_off_and_a_changed_file_is_left_alone)
+{
+	struct chainlog_options o = options(true);
+	struct chainlog *c = fresh(true), *d;
+	uint8_t b[4096] = { 0 };
+	struct chain_tail tail;
+	uint64_t seen;
+	char why[1024];
+	struct stat st;
+	size_t n;
+
+	EXPECT_INT(add(c, 1, 1, 5, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 1, 5), RC_OK);
+	EXPECT_INT(chainlog_open(&o, &d, why, sizeof(why)), RC_MACHINE);	/* another has it */
+	chainlog_close(c);
+	n = frame(b, 6, false, CHAIN_DECISION, slice_of("", 0));	/* whole, but the batch went on */
+	append(b, n);
+	append(b, 30);
+	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
+	EXPECT(strstr(why, "cut off") != NULL);
+	EXPECT(chainlog_tail(c, &tail, &seen));
+	EXPECT_INT(tail.seq, 5);
+	chainlog_close(c);
+	in_order(path, 1, 5);
+	append("nonsense that no crash writes, and enough of it", 47);
+	stat(path, &st);
+	n = (size_t)st.st_size;
+	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_BAD_INPUT);
+	stat(path, &st);
+	EXPECT_INT((size_t)st.st_size, n);
+	unlink(path);
+	EXPECT(mkfifo(path, 0600) == 0);
+	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
+	EXPECT(!chainlog_tail(c, &tail, &seen));
+	chainlog_close(c);
+}
+
+TEST(a_new_file_begins_where_the_old_one_ends)
+{
+	struct chainlog_options o = options(true);
+	struct chainlog *c = fresh(true);
+	struct chain_tail tail;
+	char old[80], why[1024];
+	uint64_t seen;
+
+	EXPECT_INT(chainlog_reopen(c), RC_OK);		/* it is still the same file */
+	EXPECT_INT(add(c, 1, 1, 2, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 1, 2), RC_OK);
+	snprintf(old, sizeof(old), "%s.1", path);
+	EXPECT(rename(path, old) == 0);
+	EXPECT_INT(chainlog_reopen(c), RC_OK);
+	chainlog_close(c);
+	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
+	EXPECT(chainlog_tail(c, &tail, &seen));		/* in the header alone */
+	EXPECT_INT(tail.seq, 2);
+	start(c, 2, 2);
+	EXPECT_INT(add(c, 2, 3, 4, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 2, 4), RC_OK);
+	EXPECT(rename(path, old) == 0);
+	EXPECT(fclose(fopen(path, "w")) == 0 && truncate(path, 5) == 0);
+	EXPECT_INT(chainlog_reopen(c), RC_MACHINE);	/* somebody else's */
+	EXPECT_INT(add(c, 2, 5, 5, true), RC_OK);
+	EXPECT_INT(chainlog_wait(c, 2, 5), RC_OK);
+	in_order(old, 3, 5);
+	chainlog_close(c);
+	unlink(path);
+	unlink(old);
+	rmdir(dir);
+}
