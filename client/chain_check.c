@@ -54,7 +54,8 @@ enum chain_bad chain_check_header(struct chain_check *c, struct slice header)
 	if (c->begun && memcmp(c->store_id, h.store_id, sizeof(h.store_id)) != 0)
 		return bad(c, CHAIN_OTHER_STORE, h.seq, "the file belongs to another store than the one before");
 	if (c->begun && h.seq < c->seq)
-		return bad(c, CHAIN_REORDERED, h.seq + 1, "the file begins before the end of the one before: give each file once, in order");
+		return bad(c, CHAIN_REORDERED, h.seq + 1,
+			   "the file begins before the end of the one before: give each file once, in order");
 	if (c->begun && h.seq == c->seq && !same(h.hash, c->hash))
 		return bad(c, CHAIN_EDITED, h.seq, "the file does not go on from the end of the one before");
 	c->jump = c->begun && h.seq > c->seq;
@@ -130,7 +131,8 @@ static enum chain_bad checkpoint(struct chain_check *c, const struct chain_entry
 		return bad(c, CHAIN_FORGED, e->seq, "the checkpoint's signature does not fit");
 	if (m.seq != e->seq - 1 || !same(m.hash, prev))
 		return bad(c, CHAIN_FORGED, e->seq,
-			   "the checkpoint signs other entries: one since the checkpoint before was changed, and the hashes after it");
+			   "the checkpoint signs other entries: one since the checkpoint before was changed, with the hashes "
+			   "after it");
 	c->checkpoints++;
 	c->checked = m.seq;
 	return CHAIN_GOOD;

@@ -323,8 +323,8 @@ const struct verb cli_verbs[] = {
 	  acl_opts, verb_acl_check, NULL },
 	{ "audit verify", "FILE...", 1, 255, "check that an audit chain is complete and unchanged",
 	  "Reads the files of a chain (kms-audit.chain, rotated ones first) and names the first entry that is not as the core "
-	  "made it. Works offline and needs no right but to read the files. Exit codes: 0 whole, 10 no audit chain, 11 edited, 12 "
-	  "entries removed, 13 reordered or doubled, 14 cut off, 15 a forged checkpoint, 16 another key, 17 another store, 18 "
+	  "made it. Works offline and needs no right but to read the files. Exit codes: 0 whole, 10 no audit chain, 11 edited, "
+	  "12 entries removed, 13 reordered or doubled, 14 cut off, 15 a forged checkpoint, 16 another key, 17 another store, 18 "
 	  "nothing wrong but entries declared lost. Without --key anybody could have made the whole chain, without --head the "
 	  "end could be missing.",
 	  audit_verify_opts, verb_audit_verify, NULL },

@@ -251,8 +251,8 @@ static void print_good(struct cli *c, const struct chain_check *k, enum chain_ba
 	char key[2 * CHAIN_KEY_LEN + 1];
 
 	hex(k->key, sizeof(k->key), key);
-	cli_print("%s: entries %llu to %llu, %llu checkpoints, %llu starts%s", b == CHAIN_LOSSES ? "WHOLE BUT FOR WHAT IT SAYS IS LOST" :
-		  "whole", (unsigned long long)k->first, (unsigned long long)k->seq, (unsigned long long)k->checkpoints,
+	cli_print("%s: entries %llu to %llu, %llu checkpoints, %llu starts%s",
+		  b == CHAIN_LOSSES ? "WHOLE BUT FOR WHAT IT SAYS IS LOST" : "whole", (unsigned long long)k->first, (unsigned long long)k->seq, (unsigned long long)k->checkpoints,
 		  (unsigned long long)k->starts, k->has_head ? "; the end that --head names is there" : "");
 	if (k->lost)
 		cli_print("%llu entries are declared lost: `svsm-kms audit show` says which, at GAP and START",
@@ -472,8 +472,8 @@ int verb_audit_show(struct cli *c)
 		left--;
 	}
 	if (g == GOT_CUT || g == GOT_NONSENSE)
-		code = cli_fail(c, g == GOT_CUT ? CHAIN_TRUNCATED : r.off ? CHAIN_EDITED : CHAIN_NONE, "%s: no entry at byte %llu",
-				r.file.name, (unsigned long long)r.off);
+		code = cli_fail(c, g == GOT_CUT ? CHAIN_TRUNCATED : r.off ? CHAIN_EDITED : CHAIN_NONE,
+				"%s: no entry at byte %llu", r.file.name, (unsigned long long)r.off);
 	reader_free(&r);
 	return code;
 }

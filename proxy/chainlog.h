@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kms-audit.chain: takes the core's audit entries from the workers, puts them in order, and writes them: one of the
- * workers for all, or, when the disk is slow or fails, a thread of its own. Format: wire/chain.h. Nothing here decides whether an entry counts: the core links them, a verifier
- * checks them.
+ * workers for all, or, when the disk is slow or fails, a thread of its own. Format: wire/chain.h. Nothing here
+ * decides whether an entry counts: the core links them, a verifier checks them.
  *
  * What always holds: entries stand in the file in the order of their numbers, without a hole that no entry
  * declares; an answer whose entry is not with the kernel is not given (chainlog_wait()), unless the setting says

@@ -192,6 +192,7 @@ static void proven(struct work *k, const struct wire_ans *ans)
 		return;
 	}
 	k->proof = PROOF_GIVEN;
+	k->large = false;
 	slot_drop(k);
 	(void)submit(k);
 }
@@ -367,6 +368,11 @@ static void worker_request(void *arg, struct server_conn *c, const struct http_r
 	if (k->route.ep == EP_DELEGATION && answer_delegation_method(k))
 		return;
 	k->proof = asks_first(k) ? PROOF_ASKED : PROOF_NONE;
+	/*
+	 * A ticket must not have to be shown again because its answer was too big: that would be a replay. The client's
+	 * name stands in the token twice, so that of a token this short fits into a small answer with all that repeats it.
+	 */
+	k->large = k->proof == PROOF_ASKED && http_header_value(r, "authorization").len > 1600;
 	if (page_for_everybody(k)) {
 		page_answer(k, NULL);
 		return;

@@ -21,7 +21,7 @@ BUILD = pathlib.Path(os.environ.get("SVSM_BUILD") or ROOT / "build").resolve()
 VM = BUILD / "vm"
 PORT = 9600
 CMDLINE = "console=hvc0 quiet loglevel=4 panic=-1"
-READY = re.compile(r"svsm-kms (\S+) ready on http://(\S+):(\d+)/kms isolation=(\S+) data=(.*) keys=(\d+) epoch=(\d+)")
+READY = re.compile(r"svsm-kms (\S+) ready on https?://(\S+):(\d+)/kms isolation=(\S+) data=(.*) keys=(\d+) epoch=(\d+)")
 NOISE = re.compile(r"warning: (TCG doesn't support requested feature|This feature depends on other features)")
 
 # QEMU's exit status for the codes that L0 writes to the debug-exit port, and what they mean.

@@ -9,6 +9,7 @@ the same label. Values that the conversation itself sent stay as they are.
 import base64
 import binascii
 import json
+import os
 import re
 import time
 from urllib.parse import unquote
@@ -49,6 +50,10 @@ def vint(data, at):
 def text(data, at):
     size, at = vint(data, at)
     return data[at:at + size].decode(), at + size
+
+
+# The address that the server sees us come from.
+PEER = os.environ.get("SVSM_KMS_PEER", "127.0.0.1")
 
 
 class Normaliser:
@@ -122,6 +127,7 @@ class Normaliser:
     def message(self, value):
         """Messages quote addresses, the key store and times."""
         value = value.replace(self.base, "<base>")
+        value = value.replace(f"from IP /{PEER}", "from IP /127.0.0.1")
         value = re.sub(r"((?:already exists|does not exist) in |in keystore )\S+", r"\1<provider>", value)
         value = re.sub(r"(issueDate|maxDate|sequenceNumber|masterKeyId|keyId)=\d+", r"\1=<number>", value)
         value = re.sub(r"newLimit > capacity: \(\d+ > \d+\)", "newLimit > capacity: (<number> > <number>)", value)

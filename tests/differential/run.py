@@ -32,7 +32,7 @@ import wire
 from conversation import SETS
 from exchange import NOTHING, encode, target
 from identity import Identity, Unavailable
-from normalise import Normaliser
+from normalise import PEER, Normaliser
 
 HERE = pathlib.Path(__file__).resolve().parent
 # By default Java stretches the password of each JCEKS entry so long that a run takes many minutes.
@@ -62,6 +62,8 @@ class Server:
         shutil.copytree(HERE / "conf" / name, self.conf)
         for file in self.conf.glob("*.xml"):
             text = file.read_text().replace("@CONF@", str(self.conf))
+            if PEER != "127.0.0.1":
+                text = text.replace("127.0.0.1,localhost", PEER).replace("127.0.0.0/8", f"{PEER}/32")
             file.write_text(identity.fill(text) if identity else text)
         for file in self.conf.glob("*.secret"):
             file.chmod(0o600)

@@ -10,7 +10,7 @@ import threading
 import kdc
 import wire
 from kms import Skip, equal, expect, fresh_dir, test, wait_for
-from setting import (AUTH, Clock, KIND, NAMES, PASSWORD, REFERENCE, accepted, cache, cookie_of, login, ours_only, realm, refused,
+from setting import (AUTH, KIND, NAMES, PASSWORD, REFERENCE, accepted, cache, cookie_of, login, ours_only, realm, refused,
                      secure_site, server)
 from spnego import KRB5, MUTUAL, Context, Flag
 
@@ -62,7 +62,6 @@ def requests_kerberos():
         raise Skip(f"{why}: tools/deps test") from None
     with server() as s:
         os.environ.update(realm().env(cache("bob")))
-        Clock.settle()
         with requests.Session() as session:
             session.trust_env = False
             session.auth = HTTPKerberosAuth(mutual_authentication=REQUIRED)
@@ -74,7 +73,6 @@ def requests_kerberos():
             name = f"requests-{os.getpid()}"
             equal(session.post(url + "/kms/v1/keys", json={"name": name}).status_code, 201)
             expect(name in session.get(url + NAMES).json())
-        Clock.used(0)
 
 
 @test("the server proves itself, to SPNEGO and to plain Kerberos clients, and each answer fits its own request only")

@@ -58,39 +58,11 @@ def cache(user, where=None):
     return (where or realm()).kinit(user, password=PASSWORD)
 
 
-class Clock:
-    """
-    MIT's library stamps what one process sends within a second with the time of the first, and some microseconds. A server
-    that was started after that first one takes the later ones for older than itself, and so for replays.
-    """
-
-    first = 0.0         # of this process, in the present second
-    started = 0.0       # the youngest server
-
-    @classmethod
-    def settle(cls):
-        now = time.time()
-        if int(now) == int(cls.first) and cls.first <= cls.started:
-            time.sleep(1.001 - now % 1)
-            now = time.time()
-        return now
-
-    @classmethod
-    def used(cls, since):
-        """The library has stamped something at some time since then."""
-        if int(cls.first) != int(time.time()):
-            cls.first = max(since, float(int(time.time())))
-
-
 def login(user="alice", target="HTTP@localhost", where=None, credentials=None, conf=None, **more):
     """A context with its token, for one handshake."""
     where = where or realm()
     os.environ.update(where.env(conf=conf))
-    credentials = credentials or cache(user, where)
-    before = Clock.settle()
-    made = spnego.Context(credentials, target, **more)
-    Clock.used(before)
-    return made
+    return spnego.Context(credentials or cache(user, where), target, **more)
 
 
 # --- servers ---------------------------------------------------------------------------------------
@@ -142,17 +114,11 @@ class Ours(kms.Server, Talk):
     def __init__(self, site=None, **more):
         super().__init__(site=site or secure_site(), env={"KRB5_CONFIG": str(realm().conf)}, **more)
 
-    def start(self, timeout=60):
-        super().start(timeout)
-        Clock.started = time.time()
-        return self
-
     def restart_service(self):
         """Kills the trusted program; returns when another is there and has its records."""
         self.kill_service()
         kms.wait_for(lambda: "is back" in self.log())
         kms.wait_for(lambda: self.call("GET", "/health", user=None).json().get("store") == "ready")
-        Clock.started = time.time()
 
 
 class Reference(Talk):

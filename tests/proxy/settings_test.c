@@ -246,7 +246,8 @@ TEST(the_mechanism_of_name_rules_is_the_kms_s_or_else_that_of_all_of_hadoop)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
-		snprintf(site, sizeof(site), "<configuration>" P("hadoop.kms.authentication.type", "kerberos") "%s</configuration>",
+		snprintf(site, sizeof(site),
+			 "<configuration>" P("hadoop.kms.authentication.type", "kerberos") "%s</configuration>",
 			 cases[i].site);
 		s = good(site, DOC(OPEN));
 		EXPECT_STR(settings_str(s, SET_KRB_MECHANISM), cases[i].is);

@@ -45,7 +45,7 @@ def hold(argv, least, timeout=900, env=None):
 @test("the differential conversation: the VM answers as Hadoop KMS does")
 def differential():
     hold(["python3", "tests/differential/run.py", "--replay", "tests/differential/reference-3.4.1.json", "--subject-command",
-          f"{session.HERE / 'kms-in-vm'} serve"], 1200)
+          f"{session.HERE / 'kms-in-vm'} serve"], 1400, env={"SVSM_KMS_PEER": "10.0.2.2"})     # QEMU's network: the host
 
 
 @test("the REST suite: malformed and odd requests over the forwarded port", "T-70")
