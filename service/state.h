@@ -67,9 +67,10 @@ struct svc_worker {
 	char mark[WIRE_USER_MAX + 1], short_name[WIRE_USER_MAX], acted[WIRE_USER_MAX];
 	struct krb_identity identity;
 	char arg[4096];
-	/* the master key of delegation tokens that was used last: of that root, with that number */
+	/* the master key of delegation tokens that was used last: of that root and owner, with that number */
 	struct crypto_mac_key dt_key;
 	uint64_t dt_root;
+	uint8_t dt_owner[32];
 	uint32_t dt_number;
 };
 
