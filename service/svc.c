@@ -127,6 +127,8 @@ void svc_panic_wipe(struct svc *s)
 		}
 	if (s->config && s->config->keytab.len)
 		mem_wipe((void *)(uintptr_t)s->config->keytab.p, s->config->keytab.len);
+	if (s->config)
+		krb_keytab_wipe(s->config->server_keys);
 	if (s->config && s->config->has_secret)
 		mem_wipe((void *)(uintptr_t)s->config->secret.p, s->config->secret.len);
 	mem_wipe(&s->store, sizeof(s->store));
