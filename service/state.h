@@ -111,7 +111,7 @@ enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b)
  * made again is in no audit chain.
  */
 enum wire_err op_room(struct op *o, size_t body, struct slice key);
-#define KV_LEN(name, material) (16 + (name) + (material))	/* at least what wire_kv_put() needs */
+#define KV_LEN(name, material) (10 + (name) + (material))	/* what wire_kv_put() writes */
 
 /* ops_key.c, ops_eek.c, ops_store.c */
 enum wire_err op_auth(struct op *o);
