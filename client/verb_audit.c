@@ -384,13 +384,27 @@ static void detail_text(const struct chain_entry *e, struct buf *out)
 	}
 }
 
-static void show_text(const struct chain_entry *e, struct slice peer, const char *detail)
+/* A name may hold anything, also what would end it here. */
+static void put_quoted(struct buf *line, const char *name, struct slice v)
+{
+	size_t i;
+
+	buf_fmt(line, " %s=\"", name);
+	for (i = 0; i < v.len; i++)
+		if (v.p[i] == '"' || v.p[i] == '\\' || v.p[i] == 0)
+			buf_fmt(line, "\\x%02x", v.p[i]);
+		else
+			buf_put(line, v.p + i, 1);
+	buf_str(line, "\"");
+}
+
+static void show_text(const struct chain_entry *e, struct slice peer, struct slice detail)
 {
 	const struct {
 		const char *name;
 		struct slice v;
 	} field[] = { { "user", e->user }, { "principal", e->principal }, { "real", e->real }, { "key", e->key },
-		      { "peer", peer }, { "detail", slice_str(detail) } };
+		      { "peer", peer }, { "detail", detail } };
 	BUF line = { .max = 1 << 20 };
 	char when[32];
 	size_t i;
@@ -402,11 +416,8 @@ static void show_text(const struct chain_entry *e, struct slice peer, const char
 	if (e->result)
 		buf_fmt(&line, " error=%u", e->result);
 	for (i = 0; i < ARRAY_LEN(field); i++)
-		if (field[i].v.len && !(i == 1 && slice_eq(e->user, e->principal))) {
-			buf_fmt(&line, " %s=\"", field[i].name);
-			buf_slice(&line, field[i].v);
-			buf_str(&line, "\"");
-		}
+		if (field[i].v.len && !(i == 1 && slice_eq(e->user, e->principal)))
+			put_quoted(&line, field[i].name, field[i].v);
 	if (buf_text(&line))
 		cli_print("%s", buf_text(&line));
 }
@@ -423,7 +434,7 @@ static void put_slice(cJSON *doc, const char *name, struct slice v)
 		json_put_text(doc, name, buf_text(&safe));
 }
 
-static void show_json(const struct chain_entry *e, struct slice peer, const char *detail)
+static void show_json(const struct chain_entry *e, struct slice peer, struct slice detail)
 {
 	JSON *doc = json_object();
 
@@ -439,7 +450,7 @@ static void show_json(const struct chain_entry *e, struct slice peer, const char
 	put_slice(doc, "real", e->real);
 	put_slice(doc, "key", e->key);
 	put_slice(doc, "peer", peer);
-	put_slice(doc, "detail", slice_str(detail));
+	put_slice(doc, "detail", detail);
 	cli_print_json(doc);
 }
 
@@ -450,7 +461,8 @@ static void show(struct cli *c, const struct chain_entry *e)
 
 	peer_text(e->peer, peer);
 	detail_text(e, &detail);
-	(c->json ? show_json : show_text)(e, slice_str(peer), buf_text(&detail) ? buf_text(&detail) : "");
+	(c->json ? show_json : show_text)(e, slice_str(peer),
+					  buf_ok(&detail) && detail.len ? slice_of(detail.p, detail.len) : slice_of("", 0));
 }
 
 int verb_audit_show(struct cli *c)

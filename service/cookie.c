@@ -54,9 +54,10 @@ void signer_forget(struct signer *s, bool all)
 {
 	pthread_mutex_lock(&s->lock);
 	mem_wipe(&s->old, sizeof(s->old));
-	if (all) {
+	if (all || !s->fixed) {	/* whoever configured before had cookies made with a random one */
 		mem_wipe(&s->now, sizeof(s->now));
 		s->fixed = false;
+		s->roll_at = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
 }

@@ -29,7 +29,10 @@ struct svc_worker;
 void signer_init(struct signer *s);
 /* Called after a new configuration: takes its secret, or makes a random one if there is none yet. */
 enum rc signer_configure(struct svc_worker *w, struct signer *s, const struct config *c, uint64_t now);
-/* Forgets the secret before the one in force; all: that as well. For secrets whose giver turns out to have had no right. */
+/*
+ * Forgets the secret before the one in force, and that as well if it is a random one; all: in any case. For what was configured
+ * by somebody who turns out to have had no right.
+ */
 void signer_forget(struct signer *s, bool all);
 /* The secrets in force, rolled when due; copied out, so that no lock is held while hashing. signer_drop() wipes them. */
 enum rc signer_get(struct svc_worker *w, struct signer *s, uint64_t validity_ms, uint64_t now,

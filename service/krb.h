@@ -30,6 +30,7 @@ struct krb_keys;
  */
 enum rc krb_keytab_parse(struct slice file, struct krb_keys **out, const char **why);
 void krb_keytab_free(struct krb_keys *k);	/* NULL is fine */
+void krb_keytab_wipe(struct krb_keys *k);	/* NULL too; what is left has no entries and is to be freed */
 size_t krb_keytab_count(const struct krb_keys *k);
 /* "primary/instance@REALM" of entry i: valid as long as the keys; for status pages and "does my principal have a key". */
 struct slice krb_keytab_principal(const struct krb_keys *k, size_t i);

@@ -150,10 +150,15 @@ enum rc krb_keytab_parse(struct slice file, struct krb_keys **out, const char **
 	return RC_OK;
 }
 
-void krb_keytab_free(struct krb_keys *k)
+void krb_keytab_wipe(struct krb_keys *k)
 {
 	if (k)
 		mem_wipe(k, sizeof(*k) + k->count * sizeof(k->entry[0]));
+}
+
+void krb_keytab_free(struct krb_keys *k)
+{
+	krb_keytab_wipe(k);
 	free(k);
 }
 

@@ -31,16 +31,17 @@ static struct entry *entry_at(const struct krb_replay *r, uint32_t link)
 
 enum rc krb_replay_init(struct krb_replay *r, struct crypto *c, struct crypto_random *random)
 {
+	enum rc rc;
+
 	memset(r, 0, sizeof(*r));
 	pthread_mutex_init(&r->lock, NULL);
 	r->max = KRB_REPLAY_ENTRIES;
 	r->bucket = calloc(BUCKETS, sizeof(*r->bucket));
 	r->share = calloc(SHARES, sizeof(*r->share));
-	if (!r->bucket || !r->share) {
+	rc = r->bucket && r->share ? crypto_random_get(c, random, r->salt.b, sizeof(r->salt.b)) : RC_NO_ROOM;
+	if (rc != RC_OK)	/* or the next configuration would find it made */
 		krb_replay_wipe(r);
-		return RC_NO_ROOM;
-	}
-	return crypto_random_get(c, random, r->salt.b, sizeof(r->salt.b));
+	return rc;
 }
 
 void krb_replay_wipe(struct krb_replay *r)

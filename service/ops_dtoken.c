@@ -146,22 +146,29 @@ static const char *date_text(int64_t ms, char out[64])
 
 /* ---- passwords ---- */
 
-/* The last master key is kept: making it costs as much as using it. */
+/*
+ * The last master key is kept: making it costs as much as using it. What was made before the store had this owner does not
+ * count: whoever configured then could call himself anybody.
+ */
 static enum rc password_of(struct op *o, struct slice identifier, int32_t n, uint8_t out[DTOKEN_PASSWORD_LEN])
 {
 	const struct crypto_mac_key *root = &o->s->store.key_token;
 	uint32_t number = (uint32_t)n;
-	struct slice parts[] = { slice_str("master key"), slice_of(&number, sizeof(number)) };
+	const struct owner *owner = &o->s->txn.owner;
+	struct slice parts[] = { slice_str("master key"), slice_of(owner->id, sizeof(owner->id)),
+				 slice_of(&number, sizeof(number)) };
 	struct svc_worker *w = o->w;
 	uint8_t key[CRYPTO_HASH_LEN];
 	enum rc rc = RC_OK;
 
-	if (!w->dt_key.id || w->dt_root != root->id || w->dt_number != number) {
+	if (!w->dt_key.id || w->dt_root != root->id || w->dt_number != number ||
+	    memcmp(w->dt_owner, owner->id, sizeof(w->dt_owner)) != 0) {
 		rc = crypto_mac(w->crypto, MAC_TOKEN_ROOT, root, parts, ARRAY_LEN(parts), key);
 		if (rc == RC_OK)
 			crypto_mac_key_set(&w->dt_key, key, sizeof(key));
 		w->dt_root = rc == RC_OK ? root->id : 0;
 		w->dt_number = number;
+		memcpy(w->dt_owner, owner->id, sizeof(w->dt_owner));
 		mem_wipe(key, sizeof(key));
 	}
 	return rc == RC_OK ? crypto_mac(w->crypto, MAC_TOKEN, &w->dt_key, &identifier, 1, out) : rc;
@@ -405,6 +412,7 @@ enum wire_err op_dt_cancel(struct op *o)
 		return say_fault(o, E_TOKEN_DENIED, why, &t);
 	if (e == E_UNAUTHENTICATED) {
 		o->ans.head.note = NOTE_NONE;
+		o->ans.arg = slice_of("", 0);	/* a cookie, and no part of what the staged change needs */
 		(void)op_fail_num(o, E_OK, 0, 0);
 		e = verify(o, &t, &k);
 		o->user = o->ans.user = o->ans.principal = e == E_OK ? t.id.owner : o->user;

@@ -144,6 +144,8 @@ enum wire_err op_decrypt(struct op *o)
 	uint32_t number;
 	enum wire_err e = begin_eek(o, OP_DECRYPT_EEK, ACL_DECRYPT_EEK, KEYOP_DECRYPT_EEK, &m, &k, &number);
 
+	if (e == E_OK)
+		e = op_room(o, KV_LEN(key_name(k).len, m.material.len), m.has_name ? m.name : slice_of("", 0));
 	if (e != E_OK)
 		return e;
 	wrap_iv(m.iv.p, wrap);

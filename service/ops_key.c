@@ -487,6 +487,13 @@ static void put_version(struct op *o, const struct key *k, uint32_t number)
 	wire_kv_put(&o->out, &kv);
 }
 
+MUST_CHECK static enum wire_err versions_room(struct op *o, const struct key *k, uint32_t count)
+{
+	struct slice name = k ? key_name(k) : slice_of("", 0);
+
+	return k ? op_room(o, 4 + count * (size_t)KV_LEN(name.len, k->bits / 8), name) : E_OK;
+}
+
 /* Rights to read the versions of one key; *k is NULL when there is none. */
 static enum wire_err begin_read(struct op *o, enum wire_op what, struct wire_name_req *m, const struct key **k)
 {
@@ -500,7 +507,8 @@ static enum wire_err begin_read(struct op *o, enum wire_op what, struct wire_nam
 	if (e != E_OK)
 		return e;
 	*k = keys_find(&o->s->keys, m->name);
-	return rights_key(o, *k, KEYOP_READ);
+	e = rights_key(o, *k, KEYOP_READ);
+	return e == E_OK ? versions_room(o, *k, what == OP_GET_KEY_VERSIONS && *k ? (*k)->versions : 1) : e;
 }
 
 enum wire_err op_current(struct op *o)
@@ -552,6 +560,8 @@ enum wire_err op_version_get(struct op *o)
 		return E_OK;	/* not found: not audited */
 	}
 	e = rights_key(o, k, KEYOP_READ);
+	if (e == E_OK)
+		e = versions_room(o, k, 1);
 	if (e != E_OK)
 		return e;
 	put_version(o, k, number);

@@ -67,9 +67,10 @@ struct svc_worker {
 	char mark[WIRE_USER_MAX + 1], short_name[WIRE_USER_MAX], acted[WIRE_USER_MAX];
 	struct krb_identity identity;
 	char arg[4096];
-	/* the master key of delegation tokens that was used last: of that root, with that number */
+	/* the master key of delegation tokens that was used last: of that root and owner, with that number */
 	struct crypto_mac_key dt_key;
 	uint64_t dt_root;
+	uint8_t dt_owner[32];
 	uint32_t dt_number;
 };
 
@@ -104,6 +105,13 @@ void op_event(struct op *o, enum wire_event_status status, unsigned what, const 
 /* Remembers the text argument of an error (copied into the worker). */
 void op_arg(struct op *o, struct slice text);
 enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b);
+/*
+ * E_TOO_BIG if this body may not fit with all that goes around it; one more event will name the key. Asked before a change
+ * is reserved, and before a secret is written: what stands in the answer's page has been said, and a call that is to be
+ * made again is in no audit chain.
+ */
+enum wire_err op_room(struct op *o, size_t body, struct slice key);
+#define KV_LEN(name, material) (10 + (name) + (material))	/* what wire_kv_put() writes */
 
 /* ops_key.c, ops_eek.c, ops_store.c */
 enum wire_err op_auth(struct op *o);

@@ -127,6 +127,8 @@ void svc_panic_wipe(struct svc *s)
 		}
 	if (s->config && s->config->keytab.len)
 		mem_wipe((void *)(uintptr_t)s->config->keytab.p, s->config->keytab.len);
+	if (s->config)
+		krb_keytab_wipe(s->config->server_keys);
 	if (s->config && s->config->has_secret)
 		mem_wipe((void *)(uintptr_t)s->config->secret.p, s->config->secret.len);
 	mem_wipe(&s->store, sizeof(s->store));
@@ -212,6 +214,17 @@ enum wire_err op_fail_num(struct op *o, enum wire_err e, uint64_t a, uint64_t b)
 	o->ans.head.num[0] = a;
 	o->ans.head.num[1] = b;
 	return e;
+}
+
+enum wire_err op_room(struct op *o, size_t body, struct slice key)
+{
+	size_t n = body + 80 + o->ans.user.len + o->ans.principal.len + o->ans.real.len + o->ans.cookie.len + key.len +
+		   chain_need(o, key);
+	unsigned i;
+
+	for (i = 0; i < o->ans.head.events; i++)	/* they may name an ACL longer than the key's name */
+		n += o->ans.event[i].key.len + 16;
+	return o->out.left < n ? op_fail_num(o, E_TOO_BIG, n + sizeof(struct wire_ans_head), 0) : E_OK;
 }
 
 /* The request is copied once; what the other side does to its page afterwards is nobody's business. */

@@ -144,33 +144,18 @@ static enum wire_err put_staged(struct op *o, struct change *c, const struct key
 	return e;
 }
 
-/*
- * What put_staged() and the trailer will need, generously: checked before anything is reserved. The
- * events so far may name an ACL longer than the key's name; one more will name the key.
- */
-static size_t staged_need(const struct op *o, struct slice name, const struct key *made, const struct wire_kv *kv)
-{
-	size_t n = (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len +
-		   kv->material.len + 64 + o->ans.user.len + o->ans.principal.len + o->ans.real.len +
-		   o->ans.cookie.len + name.len + 16 + chain_need(o, name);
-	unsigned i;
-
-	for (i = 0; i < o->ans.head.events; i++)
-		n += o->ans.event[i].key.len + 16;
-	return n;
-}
-
 enum wire_err txn_stage(struct op *o, const struct key *old, struct key *made, const struct wire_kv *kv)
 {
 	struct change *c;
 	uint64_t version = 0;
 	enum wire_err e;
-	size_t need = staged_need(o, made ? key_name(made) : key_name(old), made, kv);
 
-	if (o->out.left < need) {
-		need += sizeof(struct wire_ans_head);
+	/* Before anything is reserved. */
+	e = op_room(o, (made ? key_encoded_len(made) + SEAL_RECORD_OVERHEAD : 0) + kv->name.len + kv->material.len,
+		    key_name(made ? made : old));
+	if (e != E_OK) {
 		key_free(made);
-		return op_fail_num(o, E_TOO_BIG, need, 0);
+		return e;
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {

@@ -280,6 +280,65 @@ TEST(an_answer_that_is_just_too_small_for_its_entry_is_asked_for_again_and_never
 	core_stop(&c);
 }
 
+static void expect_unsaid(struct core *c, const uint8_t *secret, size_t n)
+{
+	EXPECT_INT(c->err, E_TOO_BIG);
+	EXPECT_INT(c->ans.chain.len, 0);
+	EXPECT(!memmem(c->rsp, CALL_PAGE, secret, n));
+}
+
+/* What stands in the page may be read, whatever is said of the answer afterwards. */
+TEST(no_key_stands_in_an_answer_that_was_too_big_and_made_no_entry)
+{
+	static const uint8_t iv[16];
+	static char user[401], name[1001], version[1004];
+	char cookie[WIRE_COOKIE_MAX];
+	uint8_t some[16], plain[16];
+	struct cursor body;
+	struct wire_kv kv;
+	struct core c;
+	struct walk w;
+	unsigned i;
+
+	ready(&c, &w);
+	core_make(&c, "k", NULL);
+	for (i = 0; i < 300; i++) {
+		EXPECT_INT(core_roll(&c, "k", NULL), E_OK);
+		core_commit(&c);
+		if (i == 30)	/* not where the refusal is written over it */
+			memcpy(some, core_current(&c, "k").p, 16);
+	}
+	memset(c.rsp, 0, CALL_PAGE);
+	c.room = CALL_PAGE;
+	(void)!core_name(&c, CALL_VERSIONS, "k");
+	expect_unsaid(&c, some, 16);
+
+	c.room = CALL_LARGE_LEN;
+	memset(user, 'u', sizeof(user) - 1);
+	memset(name, 'n', sizeof(name) - 1);
+	snprintf(version, sizeof(version), "%s@0", name);
+	core_make(&c, name, NULL);
+	core_as(&c, user);
+	EXPECT_INT(core_name(&c, CALL_AUTH, ""), E_OK);
+	memcpy(cookie, c.ans.cookie.p, c.ans.cookie.len);
+	core_as_cookie(&c, slice_of(cookie, c.ans.cookie.len));
+	EXPECT_INT(core_eek(&c, CALL_DECRYPT, version, name, slice_of(iv, 16), slice_of(iv, 16)), E_OK);
+	body = c.ans.body;
+	EXPECT(wire_kv_next(&body, &kv) && kv.material.len == 16);
+	memcpy(plain, kv.material.p, 16);
+	memset(c.rsp, 0, CALL_PAGE);
+	c.room = CALL_PAGE;
+	(void)!core_eek(&c, CALL_DECRYPT, version, name, slice_of(iv, 16), slice_of(iv, 16));
+	expect_unsaid(&c, plain, 16);
+	c.room = CALL_LARGE_LEN;
+	memcpy(some, core_current(&c, name).p, 16);
+	c.room = CALL_PAGE;
+	memset(c.rsp, 0, CALL_PAGE);
+	(void)!core_name(&c, CALL_VERSION_GET, version);
+	expect_unsaid(&c, some, 16);
+	core_stop(&c);
+}
+
 TEST(nothing_is_done_for_a_user_before_the_chain_is_taken_up)
 {
 	struct core c, d;

@@ -682,6 +682,33 @@ TEST(without_a_cookie_whoever_holds_a_good_token_cancels_it)
 	core_stop(&c);
 }
 
+/* What was staged for an answer that then did not fit would block the token, and a place among the changes, for ever. */
+TEST(a_long_cookie_that_does_not_count_leaves_no_cancelled_token_half_done)
+{
+	char cookie[WIRE_COOKIE_MAX + 1];
+	struct wire_status st;
+	struct slice t;
+	struct core c;
+
+	core_ready(&c);
+	t = alices(&c);
+	memset(cookie, 'x', WIRE_COOKIE_MAX);
+	cookie[WIRE_COOKIE_MAX] = 0;
+	core_as_cookie(&c, slice_str(cookie));
+	c.room = CALL_PAGE;
+	if (core_dt_cancel(&c, t) == E_TOO_BIG) {
+		EXPECT_INT(core_status(&c, &st), E_OK);
+		EXPECT_INT(st.pending, 0);
+		c.room = CALL_LARGE_LEN;
+		EXPECT_INT(core_dt_cancel(&c, t), E_OK);
+	}
+	EXPECT_INT(c.err, E_OK);
+	EXPECT_INT(c.ans.arg.len, 0);
+	core_commit(&c);
+	EXPECT_INT(use(&c, t), E_TOKEN);
+	core_stop(&c);
+}
+
 /* ---- number ---- */
 
 TEST(a_user_has_so_many_tokens_and_no_more)

@@ -3,8 +3,8 @@
  * The server's Kerberos keys: brought once, kept in the store, used when nobody brings any; never an earlier configurer's
  * once there is an owner; sealed for this core where they travel in a bundle.
  */
-#include "service/krb.h"
-#include "service/keytab.h"
+#include "service/krb_priv.h"
+#include "service/state.h"
 #include "tests/fake/core.h"
 #include "tests/fake/krb_client.h"
 #include "tests/test.h"
@@ -307,6 +307,40 @@ TEST(in_a_bundle_a_keytab_is_sealed_for_the_core_that_has_the_store)
 		EXPECT_INT(configure_signed(&c, 5, 0, nothing, slice_of(blob, i)), E_KEYTAB);
 	EXPECT_INT(log_in(&c), E_OK);
 	crypto_free(crypto);
+	core_stop(&c);
+}
+
+TEST(a_panic_wipes_the_keys_that_open_tickets)
+{
+	const struct krb_keys *keys;
+	struct core c;
+	struct file k;
+	size_t i;
+
+	start(&c);
+	keytab_of(&k, 0);
+	EXPECT_INT(configure(&c, of(&k)), E_OK);
+	keys = c.svc->config->server_keys;
+	EXPECT(keys->count == 1 && keys->entry[0].key.etype == AES256);
+	svc_panic_wipe(c.svc);
+	for (i = 0; i < sizeof(*keys) + sizeof(keys->entry[0]); i++)
+		EXPECT_INT(((const uint8_t *)keys)[i], 0);
+	core_stop(&c);
+}
+
+TEST(without_randomness_no_cache_of_replays_is_left_without_its_salt)
+{
+	static const struct secret zero;
+	struct core c;
+	struct file k;
+
+	start(&c);
+	keytab_of(&k, 0);
+	fake_entropy_broken = true;
+	EXPECT(configure(&c, of(&k)) != E_OK);
+	fake_entropy_broken = false;
+	EXPECT_INT(configure(&c, of(&k)), E_OK);
+	EXPECT(memcmp(&c.svc->replay.salt, &zero, sizeof(zero)) != 0);
 	core_stop(&c);
 }
 

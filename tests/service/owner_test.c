@@ -390,18 +390,21 @@ TEST(a_token_secret_from_before_the_owner_s_configuration_lets_no_cookie_in_afte
 {
 	static const char *const mallorys[] = { "svsm.secret.signature", "a secret of mallory's",
 						 "default.key.acl.READ", "*", NULL };
+	const char *const *list;
 	char cookie[WIRE_COOKIE_MAX];
 	struct bundle six;
 	struct core c, d;
 	struct who w;
-	int early;
+	int way, early;
 	size_t n;
 
 	owned(&c, &w);
 	sign(&six, &w, 6, 0, NULL, closed_acls);
-	for (early = 0; early < 2; early++) {	/* the owner's bundle before or after the store */
+	for (way = 0; way < 4; way++) {
+		early = way & 1;	/* the owner's bundle before or after the store */
+		list = mallorys + (way & 2);	/* with a secret, or with one that the core makes */
 		core_start(&d, 0x11);
-		EXPECT_INT(core_config_list(&d, mallorys), E_OK);
+		EXPECT_INT(core_config_list(&d, list), E_OK);
 		core_as(&d, "alice");
 		EXPECT_INT(core_name(&d, CALL_AUTH, ""), E_OK);
 		n = d.ans.cookie.len;
@@ -418,5 +421,53 @@ TEST(a_token_secret_from_before_the_owner_s_configuration_lets_no_cookie_in_afte
 		EXPECT_INT(core_name(&d, CALL_AUTH, ""), E_UNAUTHENTICATED);
 		core_stop(&d);
 	}
+	core_stop(&c);
+}
+
+TEST(cookies_and_tokens_from_before_there_was_an_owner_are_nobody_s_afterwards)
+{
+	static uint8_t buf[WIRE_TOKEN_MAX];
+	char cookie[WIRE_COOKIE_MAX];
+	struct wire_status st;
+	struct slice token;
+	struct bundle b;
+	struct core c;
+	struct who w;
+	size_t n;
+
+	core_ready(&c);
+	new_who(&w);
+	core_make(&c, "a", M16);
+	core_as(&c, "alice");
+	EXPECT_INT(core_name(&c, CALL_AUTH, ""), E_OK);
+	n = c.ans.cookie.len;
+	EXPECT(n > 0 && n <= sizeof(cookie));
+	memcpy(cookie, c.ans.cookie.p, n);
+	EXPECT_INT(core_dt_get(&c, "alice", buf, &token), E_OK);
+	core_commit(&c);
+	core_as_token(&c, token);
+	EXPECT_INT(core_name(&c, CALL_CURRENT, "a"), E_OK);
+	status_of(&c, &st);
+	sign(&b, &w, 5, SIGNED_ENROLL, st.store_id, closed_acls);
+	EXPECT_INT(send_bundle(&c, &b), E_OK);
+	keep(&c);
+	core_as_token(&c, token);
+	EXPECT_INT(core_name(&c, CALL_CURRENT, "a"), E_TOKEN);
+	core_as_cookie(&c, slice_of(cookie, n));
+	EXPECT_INT(core_name(&c, CALL_CURRENT, "a"), E_UNAUTHENTICATED);
+	core_as(&c, "alice");
+	EXPECT_INT(core_dt_renew(&c, token, &(uint64_t){ 0 }), E_TOKEN_DENIED);
+	/* those made since count, after the next version of the same owner's as well */
+	EXPECT_INT(core_name(&c, CALL_AUTH, ""), E_OK);
+	n = c.ans.cookie.len;
+	memcpy(cookie, c.ans.cookie.p, n);
+	EXPECT_INT(core_dt_get(&c, "alice", buf, &token), E_OK);
+	core_commit(&c);
+	sign(&b, &w, 6, 0, st.store_id, closed_acls);
+	EXPECT_INT(send_bundle(&c, &b), E_OK);
+	core_as_token(&c, token);
+	EXPECT_INT(core_name(&c, CALL_CURRENT, "a"), E_OK);
+	core_as_cookie(&c, slice_of(cookie, n));
+	EXPECT_INT(core_name(&c, CALL_CURRENT, "a"), E_OK);
 	core_stop(&c);
 }
