@@ -174,7 +174,7 @@ static const char *read_token(struct cli *c, const char *path, struct buf *file)
 	text = buf_text(file);
 	if (text && b64_read(slice_of(file->p, file->len), raw, sizeof(raw), &n) == RC_OK && n)
 		return text;
-	(void)cli_fail(c, EXIT_USAGE, "%s: no delegation token in it: what GETDELEGATIONTOKEN answers is wanted, or its urlString",
+	(void)cli_fail(c, EXIT_USAGE, "%s: no delegation token in it; GETDELEGATIONTOKEN's answer is wanted, or its urlString",
 		       path);
 	return NULL;
 }
