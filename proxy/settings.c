@@ -977,6 +977,18 @@ static enum rc check_whitelist(struct settings *s, const struct conf *c, struct 
 	return RC_OK;
 }
 
+/* Hadoop's other servers put the host's name there; its KMS does not, and looks for that very name in the keytab. */
+static enum rc check_principal(const struct settings *s, const struct conf *c, struct conf_error *err)
+{
+	const char *name = table[SET_KRB_PRINCIPAL].name;
+
+	if (!strstr(settings_str(s, SET_KRB_PRINCIPAL), "_HOST"))
+		return RC_OK;
+	return refuse(err, conf_find(c, CONF_SITE, slice_str(name)),
+		      "%s: _HOST is not replaced, by Hadoop's KMS neither; write this host's full name in its place, or `*` "
+		      "for all HTTP/ names of the keytab (`klist -k` lists them)", name);
+}
+
 static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_error *err)
 {
 	struct value *own = &s->value[SET_KRB_MECHANISM];
@@ -991,6 +1003,8 @@ static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_er
 			return no_memory(err);
 	}
 	rc = check_schemes(s, c, err);
+	if (rc == RC_OK)
+		rc = check_principal(s, c, err);
 	if (rc == RC_OK)
 		rc = check_whitelist(s, c, err);
 	if (rc == RC_OK)
