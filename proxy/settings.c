@@ -871,7 +871,8 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 		errno = S_ISREG(st.st_mode) ? 0 : EINVAL;
 		if (st.st_mode & 077)
 			note(s, &s->notices, SETTINGS_WARNING, path, 0,
-			     "others may read the server's Kerberos keys and speak for any user; chmod 600");
+			     "others may read the server's Kerberos keys and speak for any user; give it to the "
+			     "server's user, chmod 600");
 		n = errno ? -1 : read(fd, s->keytab, KEYTAB_MAX + 1);
 		if (n > (ssize_t)KEYTAB_MAX) {
 			n = -1;
