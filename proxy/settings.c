@@ -859,8 +859,11 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 
 	keytab_path(s, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT) {
+		note(s, &s->notices, SETTINGS_NOTICE, NULL, 0,
+		     "%.600s is not there: the Kerberos keys that the store keeps count", path);
 		return RC_OK;
+	}
 	s->keytab = malloc(KEYTAB_MAX + 1);
 	if (!s->keytab) {
 		if (fd >= 0)
