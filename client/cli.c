@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/b64.h"
 #include "client/cli.h"
 #include "client/text.h"
 
@@ -150,9 +151,38 @@ const char *cli_user(struct cli *c)
 	return c->login;
 }
 
-struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const char *user)
+/* A delegation token from a file: its urlString, or the server's answer that it is in. NULL: the error is printed. */
+static const char *read_token(struct cli *c, const char *path, struct buf *file)
+{
+	uint8_t raw[8192];
+	JSON *answer = NULL;
+	const char *text;
+	size_t n;
+
+	if (!cli_read_file(c, path, true, file))
+		return NULL;
+	text = buf_text(file);
+	if (text && text[0] == '{') {
+		answer = cJSON_Parse(text);
+		text = json_text(cJSON_GetObjectItemCaseSensitive(answer, "Token"), "urlString");
+		buf_clear(file);
+		buf_str(file, text ? text : "");
+	}
+	while (file->len && (file->p[file->len - 1] == '\n' || file->p[file->len - 1] == '\r'))
+		file->len--;
+	/* Base64 is fit for a header as well. */
+	text = buf_text(file);
+	if (text && b64_read(slice_of(file->p, file->len), raw, sizeof(raw), &n) == RC_OK && n)
+		return text;
+	(void)cli_fail(c, EXIT_USAGE, "%s: no delegation token in it; GETDELEGATIONTOKEN's answer is wanted, or its urlString",
+		       path);
+	return NULL;
+}
+
+struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const char *user, const char *token)
 {
 	struct session_options o = { .user = user, .body_max = KMS_BODY_MAX };
+	BUF file = { .max = 16384 };
 	struct kms *k;
 	const char *why;
 
@@ -170,6 +200,11 @@ struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const
 		(void)cli_fail(c, EXIT_USAGE, "--user: the name is empty");
 		return NULL;
 	}
+	if (token) {
+		o.token = read_token(c, token, &file);
+		if (!o.token)
+			return NULL;
+	}
 	k = kms_open(&o);
 	if (!k)
 		(void)cli_fail(c, EXIT_USAGE, "out of memory");
@@ -180,15 +215,16 @@ struct kms *cli_kms(struct cli *c)
 {
 	const char *env = getenv("SVSM_KMS_URL");
 	const char *url = args_text(&c->args, "url", NULL);
+	const char *token = args_text(&c->args, "token", NULL);
 
 	if (c->kms)
 		return c->kms;
 	if (url)
-		c->kms = cli_kms_at(c, "--url", url, cli_user(c));
+		c->kms = cli_kms_at(c, "--url", url, cli_user(c), token);
 	else if (env && env[0])
-		c->kms = cli_kms_at(c, "SVSM_KMS_URL", env, cli_user(c));
+		c->kms = cli_kms_at(c, "SVSM_KMS_URL", env, cli_user(c), token);
 	else
-		c->kms = cli_kms_at(c, "--url", DEFAULT_URL, cli_user(c));
+		c->kms = cli_kms_at(c, "--url", DEFAULT_URL, cli_user(c), token);
 	return c->kms;
 }
 

@@ -41,8 +41,8 @@ struct cli {
 /* The connection to --url, opened (not yet connected) at first use. NULL: the error is printed and is
  * a usage error. */
 struct kms *cli_kms(struct cli *c);
-/* Like that for another address; the caller closes it. `option` is named in the error. */
-struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const char *user);
+/* Like that for another address; the caller closes it. `option` is named in the error; `token` is a file or NULL. */
+struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const char *user, const char *token);
 const char *cli_user(struct cli *c);
 
 /* Prints an error ("svsm-kms: ...", or a JSON document, to stderr) and returns `code`. */

@@ -229,8 +229,9 @@ static bool refused(struct kms *k, const struct session_answer *a, const cJSON *
 	if (type)
 		return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u: %s", a->status,
 				type);
-	return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u%s%s", a->status,
-			a->reason[0] ? " " : "", a->reason);
+	return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u%s%s%s", a->status,
+			a->reason[0] ? " " : "", a->reason,
+			a->status == 401 ? "; if it wants Kerberos, fetch a delegation token and show it with --token" : "");
 }
 
 static bool write_path(struct kms *k, const struct kms_request *r, struct buf *path)

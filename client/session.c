@@ -24,6 +24,7 @@
 
 struct session {
 	struct session_options o;
+	char *token;	/* owned; o.token */
 	int fd;				/* -1 when not connected */
 	struct secure *tls;		/* NULL before the first connection, and with http */
 	unsigned host;			/* which of url.host answered last */
@@ -50,6 +51,12 @@ struct session *session_new(const struct session_options *o)
 	if (!s)
 		return NULL;
 	s->o = *o;
+	if (o->token)
+		s->o.token = s->token = strdup(o->token);
+	if (o->token && !s->token) {
+		free(s);
+		return NULL;
+	}
 	s->fd = -1;
 	s->in.max = HTTP_HEAD_MAX + 2 * READ_SIZE;
 	return s;
@@ -73,6 +80,9 @@ void session_free(struct session *s)
 	secure_free(s->tls);
 	buf_free(&s->in);
 	mem_wipe(s->cookie, sizeof(s->cookie));
+	if (s->token)
+		mem_wipe(s->token, strlen(s->token));
+	free(s->token);
 	free(s);
 }
 
@@ -245,7 +255,7 @@ static bool still_open(const struct session *s)
 
 static void write_target(const struct session *s, const struct session_request *r, struct buf *to)
 {
-	bool name_user = !r->anonymous && !s->cookie[0];
+	bool name_user = !r->anonymous && !s->token && !s->cookie[0];
 
 	buf_str(to, r->path);
 	if (r->query)
@@ -265,7 +275,9 @@ void session_write_request(const struct session *s, const struct session_request
 	buf_fmt(to, strchr(host, ':') ? " HTTP/1.1\r\nHost: [%s]:%u\r\n" : " HTTP/1.1\r\nHost: %s:%u\r\n",
 		host, s->o.url.port);
 	buf_str(to, "User-Agent: svsm-kms/" SVSM_VERSION "\r\nAccept: application/json, */*\r\n");
-	if (!r->anonymous && s->cookie[0])
+	if (!r->anonymous && s->token)
+		buf_fmt(to, "X-Hadoop-Delegation-Token: %s\r\n", s->token);
+	else if (!r->anonymous && s->cookie[0])
 		buf_fmt(to, "Cookie: hadoop.auth=%s\r\n", s->cookie);
 	if (r->has_body)
 		buf_fmt(to, "Content-Type: application/json\r\nContent-Length: %zu\r\n", r->body.len);

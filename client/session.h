@@ -2,6 +2,7 @@
 /*
  * One keep-alive HTTP/1.1 connection to a key management server, with Hadoop's authentication: the first
  * request carries user.name, later ones the cookie that came back; after a 401 once more from the start.
+ * Or each carries a delegation token, and neither of the two.
  *
  * With https the server has to show a certificate (secure.h). Still, the server and everything between are not
  * trusted: responses are parsed strictly, bounded in size,
@@ -16,6 +17,7 @@
 struct session_options {
 	struct kms_url url;
 	const char *user;	/* borrowed; sent as user.name */
+	const char *token;	/* copied; a delegation token, fit for a header, sent instead; or NULL */
 	unsigned timeout_ms;	/* for one request, connecting included */
 	size_t body_max;	/* of a response, bytes */
 	/* Where url.tls */
@@ -32,7 +34,7 @@ struct session_request {
 	const char *query;	/* encoded, without "?", or NULL */
 	struct slice body;	/* JSON; sent when has_body */
 	bool has_body;
-	bool anonymous;		/* neither user.name nor cookie */
+	bool anonymous;		/* no user.name, cookie or token */
 };
 
 struct session_answer {

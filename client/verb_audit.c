@@ -252,7 +252,8 @@ static void print_good(struct cli *c, const struct chain_check *k, enum chain_ba
 
 	hex(k->key, sizeof(k->key), key);
 	cli_print("%s: entries %llu to %llu, %llu checkpoints, %llu starts%s",
-		  b == CHAIN_LOSSES ? "WHOLE BUT FOR WHAT IT SAYS IS LOST" : "whole", (unsigned long long)k->first, (unsigned long long)k->seq, (unsigned long long)k->checkpoints,
+		  b == CHAIN_LOSSES ? "WHOLE BUT FOR WHAT IT SAYS IS LOST" : "whole", (unsigned long long)k->first,
+		  (unsigned long long)k->seq, (unsigned long long)k->checkpoints,
 		  (unsigned long long)k->starts, k->has_head ? "; the end that --head names is there" : "");
 	if (k->lost)
 		cli_print("%llu entries are declared lost: `svsm-kms audit show` says which, at GAP and START",

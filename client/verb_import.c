@@ -330,7 +330,8 @@ int verb_import(struct cli *c)
 		return cli_fail(c, EXIT_USAGE, "import: --from says which server to copy from");
 	if (!im.to)
 		return EXIT_USAGE;
-	im.from = cli_kms_at(c, "--from", from, args_text(&c->args, "from-user", cli_user(c)));
+	im.from = cli_kms_at(c, "--from", from, args_text(&c->args, "from-user", cli_user(c)),
+			     args_text(&c->args, "from-token", NULL));
 	if (!im.from)
 		return EXIT_USAGE;
 	im.report = c->json ? cJSON_CreateArray() : NULL;

@@ -219,6 +219,9 @@ static int sign(struct cli *c, bool enroll)
 	m.public_der = slice_of(k.pub, k.pub_len);
 	if (offline_config(conf, &config, &err) != RC_OK)
 		code = cli_fail(c, EXIT_REFUSED, "%s", err.text);
+	else if (enroll && config.kerberos && !args_text(&c->args, "keytab", NULL))
+		code = cli_fail(c, EXIT_USAGE, "with Kerberos the first bundle brings the keys: --keytab FILE --core-key HEX "
+					       "(uploadKey in `svsm-kms health`)");
 	else if (!name_recovery_key(&config))
 		code = cli_fail(c, EXIT_REFUSED, "no memory");
 	else if ((code = add_keytab(c, &config)) == EXIT_OK)

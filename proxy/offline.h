@@ -60,6 +60,7 @@ struct offline_config {
 	size_t len;
 	uint8_t recovery[1024];
 	size_t recovery_len;
+	bool kerberos;		/* the core will need a keytab for it */
 	bool signature_secret;	/* the configuration has one; it is not in the body */
 };
 enum rc offline_config(const char *conf, struct offline_config *out, struct core_error *err);

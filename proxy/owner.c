@@ -28,7 +28,12 @@ enum rc owner_bundle_read(const struct conf *conf, struct outbuf *out, bool *fou
 	if (fd < 0 && errno == ENOENT)
 		return RC_OK;
 	err->exit_code = 78;
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= CALL_LARGE_LEN) {
+	if (fd < 0) {
+		snprintf(err->text, sizeof(err->text), "%s: %s; it has to be the server's user's own, or readable for it", path,
+			 strerror(errno));
+		return RC_BAD_INPUT;
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= CALL_LARGE_LEN) {
 		to = outbuf_room(out, (size_t)st.st_size);
 		n = to ? read(fd, to, (size_t)st.st_size) : -1;
 		if (n == st.st_size)
@@ -36,8 +41,7 @@ enum rc owner_bundle_read(const struct conf *conf, struct outbuf *out, bool *fou
 		else
 			n = -1;
 	}
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	if (n < 0) {
 		snprintf(err->text, sizeof(err->text), "%s: cannot be read, or is not what `svsm-kms owner sign` wrote; "
 			 "sign it again, or remove it if the store has no owner", path);

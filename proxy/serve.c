@@ -639,6 +639,19 @@ static void sign_of_life(struct serve *s)
 	notify_alive(&s->notify, mono_ms());
 }
 
+/* Otherwise an edit that is not signed would seem to count. */
+static void say_who_decides(struct kms *k)
+{
+	static const uint8_t none[32];
+	struct wire_status st;
+
+	if (core_status(k, &st) == RC_OK && memcmp(st.owner, none, sizeof(none)) != 0)
+		fprintf(stderr,
+			"svsm-kms: the store has an owner: rights, users and Kerberos are those of the owner's bundle, "
+			"version %llu, whatever the files beside it say; `svsm-kms owner sign` makes a new one\n",
+			(unsigned long long)st.config_version);
+}
+
 static void reload_all(struct serve *s)
 {
 	struct kms *k = &s->k;
@@ -679,6 +692,8 @@ static void reload_all(struct serve *s)
 	pthread_rwlock_unlock(&k->settings_lock);
 	settings_free(old_settings);
 	conf_free(old_conf);
+	if (rc == RC_OK)
+		say_who_decides(k);
 }
 
 /*

@@ -859,8 +859,11 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 
 	keytab_path(s, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT) {
+		note(s, &s->notices, SETTINGS_NOTICE, NULL, 0,
+		     "%.600s is not there: the Kerberos keys that the store keeps count", path);
 		return RC_OK;
+	}
 	s->keytab = malloc(KEYTAB_MAX + 1);
 	if (!s->keytab) {
 		if (fd >= 0)
@@ -871,7 +874,8 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 		errno = S_ISREG(st.st_mode) ? 0 : EINVAL;
 		if (st.st_mode & 077)
 			note(s, &s->notices, SETTINGS_WARNING, path, 0,
-			     "others may read the server's Kerberos keys and speak for any user; chmod 600");
+			     "others may read the server's Kerberos keys and speak for any user; give it to the "
+			     "server's user, chmod 600");
 		n = errno ? -1 : read(fd, s->keytab, KEYTAB_MAX + 1);
 		if (n > (ssize_t)KEYTAB_MAX) {
 			n = -1;
@@ -977,6 +981,18 @@ static enum rc check_whitelist(struct settings *s, const struct conf *c, struct 
 	return RC_OK;
 }
 
+/* Hadoop's other servers put the host's name there; its KMS does not, and looks for that very name in the keytab. */
+static enum rc check_principal(const struct settings *s, const struct conf *c, struct conf_error *err)
+{
+	const char *name = table[SET_KRB_PRINCIPAL].name;
+
+	if (!strstr(settings_str(s, SET_KRB_PRINCIPAL), "_HOST"))
+		return RC_OK;
+	return refuse(err, conf_find(c, CONF_SITE, slice_str(name)),
+		      "%s: _HOST is not replaced, by Hadoop's KMS neither; write this host's full name in its place, or `*` "
+		      "for all HTTP/ names of the keytab (`klist -k` lists them)", name);
+}
+
 static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_error *err)
 {
 	struct value *own = &s->value[SET_KRB_MECHANISM];
@@ -991,6 +1007,8 @@ static enum rc kerberos(struct settings *s, const struct conf *c, struct conf_er
 			return no_memory(err);
 	}
 	rc = check_schemes(s, c, err);
+	if (rc == RC_OK)
+		rc = check_principal(s, c, err);
 	if (rc == RC_OK)
 		rc = check_whitelist(s, c, err);
 	if (rc == RC_OK)

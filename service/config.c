@@ -743,7 +743,7 @@ enum rc config_keytab(struct config *c, struct slice file, const char **why)
 		return rc;
 	for (i = 0; rc == RC_OK && i < c->nprincipals; i++)
 		if (!krb_keytab_serves(keys, c->principals[i])) {
-			*why = "the keytab has no key for a name in " KRB "principal";
+			*why = "the keytab has no key for a name in " KRB "principal; `klist -k` lists its names";
 			rc = RC_BAD_INPUT;
 		}
 	/* The realm of the rule DEFAULT, where nobody says another. */

@@ -117,5 +117,6 @@ enum wire_err op_keytab(struct op *o)
 	e = secret_stage(o, SECRET_NAME, slice_of(b, OWNER_LEN + file.len));
 	mem_wipe(b, OWNER_LEN + file.len);
 	free(b);
+	chain_control(o, CHAIN_KEYTAB, e, slice_of("", 0));
 	return e;
 }

@@ -53,11 +53,11 @@ enum chain_op { CHAIN_OP_AUTH = 100, CHAIN_OP_ADMIN, CHAIN_OP_DT_GET, CHAIN_OP_D
 
 /* A CONTROL entry's op; its detail. */
 enum chain_control {
-	CHAIN_CONFIG = 1,    /* version:u64 hash[32] owner[32] of the configuration */
-	CHAIN_COMMIT,        /* epoch:u64 ticket:u64...: staged changes that are durable, and visible from here */
-	CHAIN_ABORT,         /* epoch:u64 (or 0) ticket:u64...: staged changes that never will be */
+	CHAIN_CONFIG = 1, /* version:u64 hash[32] owner[32] of the configuration */
+	CHAIN_COMMIT, /* epoch:u64 ticket:u64...: staged changes that are durable, and visible from here */
+	CHAIN_ABORT,  /* epoch:u64 (or 0) ticket:u64...: staged changes that never will be */
 	CHAIN_RECOVERY_SLOT, /* hash[32] of the public key that the data root was sealed for */
-	CHAIN_KEYTAB,
+	CHAIN_KEYTAB,        /* nothing: the server's Kerberos keys are staged, to be kept */
 	CHAIN_CONTROLS,
 };
 

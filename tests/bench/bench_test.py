@@ -3,7 +3,9 @@
 """The benchmark's own arithmetic: what it says about figures that are known. Nothing is measured here."""
 
 import pathlib
+import socket
 import sys
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/bench.d"))
@@ -11,6 +13,7 @@ sys.path.insert(0, str(ROOT / "tools/bench.d"))
 import common  # noqa: E402
 import parts  # noqa: E402
 import report  # noqa: E402
+import spnego  # noqa: E402
 
 
 def run(per_s, p99, cpu):
@@ -27,6 +30,7 @@ def results():
         "tls": {"runs": {"decrypt 64 svsm-kms": [run(70, 500, 14)], "decrypt 64 plain text": [run(100, 500, 10)],
                          "1.3 full svsm-kms": [{"per_s": 10, "us": 500}], "1.3 full nginx": [{"per_s": 20, "us": 400}],
                          "1.3 resumed svsm-kms": [{"per_s": 10, "us": 500}]}, "skipped": {}},
+        "logins": {"runs": [{"SPNEGO": {"per_s": 30, "us": v}, "cookie": {"per_s": 60, "us": 20}} for v in (30, 50, 70)]},
         "durable": {"fdatasync_per_s": [1000], "create_per_s": [19000], "commits_per_s": [500],
                     "changes_per_commit": [38], "us": [40]},
         "keys": {"keys": 500000, "start_ms": [1400], "start_cpu_s": [1.0], "service_bytes_per_key": 220,
@@ -80,6 +84,7 @@ def test_the_tables_stand_whatever_is_missing(capsys):
     raw["http"]["skipped"]["nginx"] = "nginx is not installed"
     report.show(raw)
     out = capsys.readouterr().out
+    assert any(line.split() == "| SPNEGO | 30 | 50.0 | 2.50 |".split() for line in out.splitlines())
     assert "not measured: nginx: nginx is not installed" in out
     assert "none finished" in out
 
@@ -103,3 +108,22 @@ def test_crossings_are_divided_by_the_calls_they_carried():
 def test_a_callgrind_sum_is_found(tmp_path):
     (tmp_path / "a").write_text("version: 1\nevents: Ir\nsummary: 123456\n\nfn=main\n")
     assert parts.collected(tmp_path / "a") == 123456
+
+
+def test_every_token_is_shown_once_and_only_successes_count():
+    seen = []
+
+    def serve(listener):
+        for _ in range(3):
+            s, _ = listener.accept()
+            threading.Thread(target=answer, args=(s,), daemon=True).start()
+
+    def answer(s):
+        while data := s.recv(65536):
+            seen.append(data.split(b"\r\n")[2])
+            s.sendall(b"HTTP/1.1 %s x\r\nContent-Length: 0\r\n\r\n" % (b"403" if b"t7" in data else b"200"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        _, good = spnego.ask_all(listener.getsockname()[1], [f"X: t{n}" for n in range(50)], 3)
+    assert (good, len(seen), len(set(seen))) == (49, 50, 50)

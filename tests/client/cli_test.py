@@ -288,6 +288,27 @@ class Login(Case):
         self.out("key", "list", user=None)
         self.assertIn(f"user.name={pwd.getpwuid(os.getuid()).pw_name}", self.kms.requests[0][1])
 
+    def test_a_delegation_token_is_shown_instead_of_a_name(self):
+        self.kms.tokens = {"HwAFYWxpY2U-_w": "alice"}
+        for text in ("HwAFYWxpY2U-_w", "HwAFYWxpY2U-_w\r\n", '{"Token":{"urlString":"HwAFYWxpY2U-_w"}}\n'):
+            self.kms.requests.clear()
+            self.out("key", "create", f"k{len(text)}", "--token", self.file("token", text.encode()))
+            self.out("key", "show", f"k{len(text)}", "--versions", "--token", self.file("token", text.encode()))
+            for _, path, headers, _ in self.kms.requests:
+                self.assertNotIn("user.name", path)
+                self.assertNotIn("Cookie", headers)
+                self.assertEqual(headers["X-Hadoop-Delegation-Token"], "HwAFYWxpY2U-_w")
+        self.assertIn("--token", self.err("key", "list", "--token", self.file("token", b"AAAA"), code=AUTH))
+        self.assertIn("chmod 600", self.err("key", "list", "--token", self.file("open", b"HwAFYWxpY2U-_w", 0o644)))
+
+    def test_what_is_no_delegation_token_is_not_sent(self):
+        self.kms.requests.clear()
+        for text in (b"", b"\n", b"a b", b"AAAA\r\nX: y", b"{}", b'{"Token":{}}', b'{"Token":{"urlString":7}}', b"{", b"AA\0A",
+                     b'{"Token":{"urlString":"A\\nB"}}', b"A" * 20000):
+            self.assertIn("token", self.err("key", "list", "--token", self.file("token", text), code=USAGE))
+        self.err("key", "list", "--token", str(self.dir / "none"), code=USAGE)
+        self.assertEqual(self.kms.requests, [])
+
     def test_an_empty_user_is_refused(self):
         self.run_cli("key", "list", "--user=", user=None, code=USAGE)
 
@@ -369,6 +390,12 @@ class Import(Case):
         self.err("import", "--from", "http://127.0.0.1:1/kms", code=CONNECT)
 
     def test_the_source_may_be_asked_as_another_user(self):
+        self.old.tokens = {"AAAA": "admin"}
+        self.json(*self.from_old, "--dry-run", "--from-token", self.file("token", b"AAAA"))
+        self.assertEqual(self.old.requests[0][2]["X-Hadoop-Delegation-Token"], "AAAA")
+        self.assertNotIn("X-Hadoop-Delegation-Token", self.kms.requests[0][2])
+        self.old.requests.clear()
+        self.kms.requests.clear()
         self.json(*self.from_old, "--from-user", "admin")
         self.assertIn("user.name=admin", self.old.requests[0][1])
         self.assertIn("user.name=alice", self.kms.requests[0][1])

@@ -58,6 +58,7 @@ class FakeKms:
         self.drop_cookies = False
         self.close_idle = False
         self.date = None
+        self.tokens = {}
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -124,6 +125,9 @@ class FakeKms:
         self.answer(h, status, document, extra)
 
     def login(self, h, query):
+        token = h.headers.get("X-Hadoop-Delegation-Token")
+        if token:
+            return self.tokens.get(token)
         cookie = h.headers.get("Cookie", "")
         if cookie.startswith("hadoop.auth=") and not self.drop_cookies:
             found = self.cookies.get(cookie[len("hadoop.auth="):])

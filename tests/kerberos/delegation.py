@@ -3,10 +3,13 @@
 
 import base64
 import json
+import os
 import re
+import subprocess
 
-from kms import equal, expect, test
-from setting import REFERENCE, AUTH, NAMES, login, secure_site, server
+import kms
+from kms import equal, expect, fresh_dir, test
+from setting import REFERENCE, AUTH, NAMES, login, ours_only, secure_site, server
 
 OP = "/kms/v1/?op="
 INVALID = "org.apache.hadoop.security.token.SecretManager$InvalidToken: "
@@ -128,3 +131,26 @@ def acting():
         cancel = OP + "CANCELDELEGATIONTOKEN&token=" + token
         equal(s.by_cookie(cookie, cancel, "PUT").status, 404)
         equal(s.by_cookie(cookie, cancel + "&doAs=carol", "PUT").status, 200)
+
+
+@test("svsm-kms shows a delegation token where Kerberos is wanted, also to copy keys from one such server to another")
+def command():
+    ours_only()
+
+    def run(*args, code=0):
+        done = subprocess.run([kms.BIN, *args], capture_output=True, text=True, timeout=60 * kms.SLOW, check=False)
+        equal(done.returncode, code, f"{args}: {done.stdout} {done.stderr}")
+        return done.stdout + done.stderr
+
+    with server() as old, server() as new:
+        urls = [f"http://localhost:{s.port}/kms" for s in (old, new)]
+        files = [os.path.join(fresh_dir(), "token") for _ in urls]
+        for s, file in zip((old, new), files):
+            kms.write(file, s.negotiate(login(), "GET", OP + "GETDELEGATIONTOKEN").body.decode(), 0o600)
+        expect("--token" in run("key", "create", "k", "--url", urls[0], "--user", "alice", code=4))
+        run("key", "create", "k", "--url", urls[0], "--token", files[0])
+        copy = ("import", "--from", urls[0], "--url", urls[1], "--token", files[1])
+        run(*copy, code=4)
+        run(*copy, "--from-token", files[1], code=4)        # of the other server
+        expect("1 copied" in run(*copy, "--from-token", files[0]))
+        expect("user=alice" in new.audit(), new.audit())

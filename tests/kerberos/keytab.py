@@ -5,8 +5,9 @@ import base64
 import os
 import signal
 import struct
+import subprocess
 
-from kms import Skip, equal, expect, fresh_dir, refused as start_refused, test, wait_for, write
+from kms import BIN, Skip, equal, expect, fresh_dir, refused as start_refused, test, wait_for, write
 from setting import AUTH, PASSWORD, accepted, login, ours_only, realm, refused, secure_site, server
 
 
@@ -70,7 +71,11 @@ def sealed():
         accepted(s.negotiate(login(target="HTTP@sealed.example.com")))
         equal(s.stop(), 0)
         os.remove(path)
+        shown = subprocess.run([BIN, "audit", "show", os.path.join(s.data, "kms-audit.chain")], stdout=subprocess.PIPE,
+                               text=True, check=True).stdout
+        equal(shown.count(" CONTROL OK KEYTAB"), 1, shown)
         s.start()
+        expect(f"{path} is not there: the Kerberos keys that the store keeps count" in s.log(), s.log())
         accepted(s.negotiate(login(target="HTTP@sealed.example.com")))
         s.kill()        # not even asked to end
         s.start()

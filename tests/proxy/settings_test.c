@@ -230,6 +230,15 @@ TEST(several_schemes_are_those_that_there_are)
 		"write kerberos");
 }
 
+TEST(a_principal_with_hadoops_variable_for_the_host_is_refused_with_what_to_write)
+{
+	refused(DOC(P("hadoop.kms.authentication.type", "kerberos")
+		    P("hadoop.kms.authentication.kerberos.principal", "HTTP/_HOST@EXAMPLE.COM")), DOC(OPEN), "full name");
+	refused(DOC(MULTI P(SCHEMES "schemes", "negotiate")
+		    P("hadoop.kms.authentication.kerberos.principal", "HTTP/a,HTTP/_HOST")), DOC(OPEN), "`*`");
+	done(good(DOC(P("hadoop.kms.authentication.kerberos.principal", "HTTP/_HOST")), DOC(OPEN)));
+}
+
 TEST(the_mechanism_of_name_rules_is_the_kms_s_or_else_that_of_all_of_hadoop)
 {
 	static const struct {

@@ -88,6 +88,7 @@ def edited_lists():
         # Root edits the lists: the bundle counts, not the files.
         write(os.path.join(s.conf, "kms-acls.xml"), xml(acls("mallory")))
         reload(s, "configuration reloaded")
+        wait_for(lambda: "those of the owner's bundle, version 1," in s.log())
         only(s, "alice", "mallory")
         # ... takes the bundle away, alters it.
         kept = owner.bundle + ".kept"
@@ -208,6 +209,9 @@ def keytab_of_owner():
         code, _, err = run("owner", "enroll", "--conf", s.conf, "--key", owner.key, "--number", "1", "--store",
                            health["storeId"], "--keytab", where)
         expect(code == 2 and "--core-key" in err, err)
+        code, _, err = run("owner", "enroll", "--conf", s.conf, "--key", owner.key, "--number", "1", "--store", health["storeId"])
+        expect(code == 2 and "--keytab FILE --core-key HEX" in err, err)
+        expect(not os.path.exists(owner.bundle), "a bundle that the core could not use")
         owner.sign("enroll", 1, "--store", health["storeId"], "--keytab", where, "--core-key", "5" * 64)
         reload(s, "svsm.sealed.keytab is not sealed to the upload key of this core")
         owner.sign("enroll", 1, "--store", health["storeId"], "--keytab", where, "--core-key", health["uploadKey"])

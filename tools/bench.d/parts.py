@@ -11,6 +11,7 @@ import time
 
 from common import ROOT, Skip, cpu_seconds, memory_kib, read_lines, request, say
 import load
+import spnego
 from servers import Hadoop, Nginx, Ours, certificate
 
 CONNECTIONS = (1, 16, 64)
@@ -95,6 +96,38 @@ def identity(o):
             figures.setdefault(name, []).append(load.shoot(ours, name, what, 64, o.seconds, cookie, shown, refused))
     ours.stop()
     return {"runs": figures}
+
+
+def logins(o):
+    """Kerberos logins, each a whole handshake of SPNEGO, beside the same request and client with the cookie that one gave."""
+    shutil.rmtree(o.dir / "realm", ignore_errors=True)
+    made, ours, runs = spnego.realm(o.dir / "realm"), None, []
+    each = min(6000 * o.seconds, 60000 // o.rounds)     # the core remembers 65536 authenticators of one client
+    auth = "hadoop.kms.authentication."
+    try:
+        ours = Ours(o.build, o.dir / "kerberos", env={"KRB5_CONFIG": str(made.conf)}, props={
+            auth + "type": "kerberos", auth + "kerberos.principal": "HTTP/localhost",
+            auth + "kerberos.keytab": made.dir / "http.keytab"})
+        for _ in range(o.rounds):
+            shown = [f"Authorization: Negotiate {t}" for t in spnego.tokens(made, each)]
+            status, headers, _ = request(ours.port, "OPTIONS", "/kms/v1/", more={"Authorization": shown.pop()[15:]})
+            if status != 200:
+                raise RuntimeError(f"a Kerberos login was answered {status}")
+            cookie = "Cookie: " + headers["Set-Cookie"].split(";")[0]
+            run = {}
+            for name, what in (("SPNEGO", shown), ("cookie", [cookie] * len(shown))):
+                say(f"  {name}")
+                before = cpu_seconds(ours.pids())
+                seconds, good = spnego.ask_all(ours.port, what, 64)
+                if good != len(what):
+                    raise RuntimeError(f"{name}: {len(what) - good} of {len(what)} answers were no success")
+                run[name] = {"per_s": good / seconds, "us": (cpu_seconds(ours.pids()) - before) * 1e6 / good}
+            runs.append(run)
+    finally:
+        if ours:
+            ours.stop()
+        made.stop()
+    return {"runs": runs}
 
 
 def handshakes(o, server, version, kind):
@@ -306,5 +339,5 @@ def lines(o):
     return found
 
 
-PARTS = {"core": core, "start": start, "http": http, "tls": tls, "identity": identity, "durable": durable, "keys": many_keys,
-         "instructions": instructions, "lines": lines}
+PARTS = {"core": core, "start": start, "http": http, "tls": tls, "identity": identity, "logins": logins, "durable": durable,
+         "keys": many_keys, "instructions": instructions, "lines": lines}

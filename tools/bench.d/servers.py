@@ -29,10 +29,9 @@ def certificate(directory):
     return pair
 
 
-def secure_conf(directory, pair):
-    """The benchmark's configuration with https."""
+def conf_with(directory, props):
+    """The benchmark's configuration with more properties."""
     shutil.copytree(CONF, directory, dirs_exist_ok=True)
-    props = {"hadoop.kms.ssl.enabled": "true", "svsm.kms.ssl.certificate.file": pair[0], "svsm.kms.ssl.key.file": pair[1]}
     text = "".join(f"<property><name>{n}</name><value>{v}</value></property>" for n, v in props.items())
     site = directory / "kms-site.xml"
     site.write_text(site.read_text().replace("</configuration>", text + "</configuration>"))
@@ -73,22 +72,25 @@ class Server:
 class Ours(Server):
     name = "svsm-kms"
 
-    def __init__(self, build, data, fresh=True, command=None, pair=None):
-        """pair: certificate and key, PEM files; then it speaks https."""
+    def __init__(self, build, data, fresh=True, command=None, pair=None, props=None, env=None):
+        """pair: certificate and key, PEM files; then it speaks https. props: settings that differ."""
         if fresh:
             shutil.rmtree(data, ignore_errors=True)
         self.data = pathlib.Path(data)
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = free_port()
         self.log = open(self.data / "server.log", "ab")
-        conf = CONF
+        props = dict(props or {})
         if pair:
             self.scheme = "https"
-            conf = secure_conf(self.data / "conf", pair)
+            props |= {"hadoop.kms.ssl.enabled": "true", "svsm.kms.ssl.certificate.file": pair[0],
+                      "svsm.kms.ssl.key.file": pair[1]}
+        conf = conf_with(self.data / "conf", props) if props else CONF
         began = time.monotonic()
         self.child = subprocess.Popen(
             [*(command or [build / "svsm-kms", "serve"]), "--conf", conf, "--data", self.data, "--listen",
-             f"127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+             f"127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            env={**os.environ, **(env or {})})
         try:
             wait_for_answer(self.port, self.child, 120, tls=bool(pair))
         except RuntimeError as e:
