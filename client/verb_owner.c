@@ -226,6 +226,9 @@ static int sign(struct cli *c, bool enroll)
 		code = cli_fail(c, EXIT_REFUSED, "no memory");
 	else if ((code = add_keytab(c, &config)) == EXIT_OK)
 		code = make_bundle(c, &k, &m, slice_of(config.body, config.len), out ? out : path);
+	if (code == EXIT_OK && config.signature_secret)
+		cli_warn(c, "the signature secret stays out of the bundle: whoever can read it could make cookies in any name. "
+			    "The core signs them with a secret of its own, which other servers do not share");
 	if (config.body)
 		mem_wipe(config.body, config.len);
 	free(config.body);

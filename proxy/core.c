@@ -224,7 +224,7 @@ static void put_property(struct outbuf *o, struct slice name, struct slice value
 		o->failed = true;
 }
 
-enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_keytab, struct outbuf *body,
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_secrets, struct outbuf *body,
 			 struct core_error *err)
 {
 	struct settings_core_iter it = { 0 };
@@ -238,11 +238,11 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 		count++;
 	}
 	(void)!outbuf_room(body, secret.len + keytab.len + 256);	/* secrets are not to be moved, and left behind */
-	if (secret.len) {
+	if (secret.len && with_secrets) {
 		put_property(body, slice_str("svsm.secret.signature"), secret);
 		count++;
 	}
-	if (keytab.len && with_keytab) {
+	if (keytab.len && with_secrets) {
 		put_property(body, slice_str("svsm.secret.keytab"), keytab);
 		count++;
 	}

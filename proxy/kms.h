@@ -328,8 +328,8 @@ void work_finish(struct work *k);	/* after server_reply(): frees slot and work *
 
 /* core.c: start-up of the core: configuration and store, over the control lane or several lanes. */
 enum rc core_configure(struct kms *k, struct channel_lane *l, struct core_error *err);
-/* What core_configure() sends when there is no owner's bundle: a config_req. */
-enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_keytab, struct outbuf *body,
+/* What core_configure() sends when there is no owner's bundle: a config_req. with_secrets: also keytab and signature secret. */
+enum rc core_config_body(const struct settings *settings, const struct conf *conf, bool with_secrets, struct outbuf *body,
 			 struct core_error *err);
 /* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
 enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);

@@ -292,7 +292,8 @@ enum rc offline_config(const char *dir, struct offline_config *out, struct core_
 	if (rc == RC_OK)
 		rc = core_config_body(k.settings, k.conf, false, &body, err);
 	*out = (struct offline_config){ .recovery_len = sizeof(out->recovery),
-					.kerberos = rc == RC_OK && settings_kerberos(k.settings) };
+					.kerberos = rc == RC_OK && settings_kerberos(k.settings),
+					.signature_secret = rc == RC_OK && settings_signature_secret(k.settings).len };
 	if (rc == RC_OK && *settings_str(k.settings, SET_RECOVERY_KEY))
 		rc = recovery_read_pem(settings_str(k.settings, SET_RECOVERY_KEY), out->recovery, sizeof(out->recovery),
 				       &out->recovery_len, err);

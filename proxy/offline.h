@@ -52,7 +52,7 @@ enum rc offline_recover(const char *data, const char *channel, offline_unwrap un
 
 /*
  * What a configuration directory says to the core, as the server would send it (wire/msg.h, config_req), for an
- * owner to sign. body is malloc()ed, and may hold a secret; recovery is the public key (DER) that the
+ * owner to sign, but for the secrets: a bundle is read by others. body is malloc()ed; recovery is the public key (DER) that the
  * configuration names for the recovery keyslot, if any.
  */
 struct offline_config {
@@ -61,6 +61,7 @@ struct offline_config {
 	uint8_t recovery[1024];
 	size_t recovery_len;
 	bool kerberos;		/* the core will need a keytab for it */
+	bool signature_secret;	/* the configuration has one; it is not in the body */
 };
 enum rc offline_config(const char *conf, struct offline_config *out, struct core_error *err);
 

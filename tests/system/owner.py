@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store with an owner: configuration that only the owner's key can make."""
+import base64
+import hashlib
+import hmac
 import json
 import os
 import shutil
 import signal
+import time
 
 from kms import OPEN_ACLS, Server, equal, expect, fresh_dir, refused, test, wait_for, write, xml
 from recovery import key_pair, run
@@ -36,6 +40,36 @@ class Owner:
         code, out, err = run("owner", verb, "--conf", self.conf, "--key", self.key, "--number", str(number), "-o", "json", *more)
         equal(code, 0, err)
         return json.loads(out)["owner"]
+
+
+@test("the secret that signs cookies does not travel in a bundle, and whoever has its file makes no cookie under an owner", "T-122")
+def secret_stays():
+    secret = "a secret that root can read"
+    where = os.path.join(fresh_dir(), "secret")
+    write(where, secret)
+    os.chmod(where, 0o600)
+    auth = "hadoop.kms.authentication."
+    with Server(acls=acls("alice"), site={auth + "signer.secret.provider": "file",
+                                          auth + "signature.secret.file": where}) as s:
+        s.create("k")
+        text = f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 600) * 1000}"
+        mac = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
+        forged = f'hadoop.auth="{text}&s={base64.b64encode(mac).decode()}"'
+
+        def ask():
+            with s.conn() as c:
+                return c.request("GET", "/kms/v1/key/k/_currentversion", headers={"Cookie": forged}).status
+        equal(ask(), 200)
+        owner, health = Owner(s), s.health()
+        code, _, err = run("owner", "enroll", "--conf", s.conf, "--key", owner.key, "--number", "1", "--store",
+                           health["storeId"])
+        equal(code, 0, err)
+        expect("signature secret" in err, err)
+        with open(owner.bundle, "rb") as f:
+            expect(secret.encode() not in f.read(), "the bundle shows the secret")
+        reload(s, "configuration reloaded")
+        equal(ask(), 401)
+        only(s, "alice", "mallory")
 
 
 @test("with an owner, edited access control lists are refused at a reload and at a start, until the owner signs", "T-122")
