@@ -404,6 +404,8 @@ static void write_some(struct chainlog *c)
 		set_failing(c, error);
 		pthread_cond_signal(&c->work);	/* from here on it tries */
 	}
+	if (c->reopen) /* the thread could not while this was going on, and sleeps */
+		pthread_cond_signal(&c->work);
 	if (c->waiters)
 		pthread_cond_broadcast(&c->done);
 }
@@ -419,6 +421,8 @@ static enum rc wait_for(struct chainlog *c, uint32_t generation, uint64_t last)
 	while (c->running && !c->writing && !c->slow && !c->failing && !c->stop && !c->reopen && c->queue.len &&
 	       c->written < last)
 		write_some(c);
+	if (c->queue.len && !c->writing) /* not for us: see that the thread is awake */
+		pthread_cond_signal(&c->work);
 	c->waiters++;
 	while (c->running && c->generation == generation && c->written < last && !c->failing && !c->dropping)
 		if (pthread_cond_timedwait(&c->done, &c->lock, &until) == ETIMEDOUT) {

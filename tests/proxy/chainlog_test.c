@@ -151,6 +151,37 @@ TEST(entries_of_many_workers_stand_in_the_file_in_order_before_they_are_waited_f
 	chainlog_close(shared);
 }
 
+static uint32_t bringing;
+
+static void *reopen(void *arg)
+{
+	(void)arg;
+	while (__atomic_load_n(&bringing, __ATOMIC_SEQ_CST))
+		INVARIANT(chainlog_reopen(shared) == RC_OK);
+	return NULL;
+}
+
+TEST(whoever_looks_for_a_new_file_stops_nobody)
+{
+	pthread_t t[2], other;
+	uintptr_t i, n;
+
+	for (n = 1; n <= 2; n++) {
+		shared = fresh(true);
+		next_seq = 1;
+		bringing = 1;
+		EXPECT(pthread_create(&other, NULL, reopen, NULL) == 0);
+		for (i = 0; i < n; i++)
+			EXPECT(pthread_create(&t[i], NULL, bring, (void *)i) == 0);
+		for (i = 0; i < n; i++)
+			pthread_join(t[i], NULL);
+		__atomic_store_n(&bringing, 0, __ATOMIC_SEQ_CST);
+		pthread_join(other, NULL);
+		in_order(path, 1, next_seq - 1);
+		chainlog_close(shared);
+	}
+}
+
 TEST(an_entry_waits_for_the_one_before_it_and_one_that_never_comes_is_to_be_declared_lost)
 {
 	struct chainlog_options o = options(false);

@@ -261,7 +261,8 @@ def crowd():
                 c = None
                 for _ in range(60):
                     c = c or s.conn()
-                    equal(c.request("GET", "/kms/v1/key/k/_metadata?user.name=alice").status, 200)
+                    r = c.request("GET", "/kms/v1/key/k/_metadata?user.name=alice")
+                    equal(r.status, 200, repr(r))
                     if not keep:
                         c.close()
                         c = None
