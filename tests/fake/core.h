@@ -150,6 +150,9 @@ enum wire_err core_dt_get(struct core *c, const char *renewer, uint8_t *out, str
 enum wire_err core_dt_renew(struct core *c, struct slice token, uint64_t *until);
 enum wire_err core_dt_cancel(struct core *c, struct slice token);
 
+/* A keytab as an owner's bundle carries it: sealed to this core's upload key. out: keytab.len + CRYPTO_UPLOAD_OVERHEAD bytes. */
+struct slice core_seal_keytab(struct core *c, struct slice keytab, uint8_t *out);
+
 size_t core_hex(const char *hex, uint8_t *out, size_t max);
 
 #endif
