@@ -374,6 +374,8 @@ static const struct java_error java_errors[E_COUNT_] = {
 	[E_RANDOM] = { 503, IO,
 			"The random source failed its tests; nothing was generated" },
 	[E_AUDIT] = { 503, IO, UNLOGGED },
+	[E_GROUPS] = { 503, IO,
+			"Who is asking changed while the groups were looked up; try again" },
 };
 
 static void full_text(const struct wire_ans *ans, char *t, size_t n)

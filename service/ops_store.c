@@ -603,13 +603,15 @@ enum wire_err op_acl_check(struct op *o)
 	struct wire_acl_req m;
 	const struct key *k;
 	enum acl_type t;
+	enum wire_err e;
 	bool ok;
 
 	if (wire_acl_req_get(o->in, &m) != RC_OK || m.op == OP_NONE || !m.cred.has_user)
 		return E_BAD_MESSAGE;
 	o->user = m.cred.user;
-	o->static_groups = config_user(o->cfg, o->user);
-	o->os_groups = o->cfg->groups_os ? m.cred.group : cur_of(NULL, 0);
+	e = auth_groups(o, &m.cred);
+	if (e != E_OK)
+		return e;
 	t = needs[m.op].acl;
 	ok = rights_op_allowed(o, t);
 	if (!ok && m.op == OP_INVALIDATE_CACHE)

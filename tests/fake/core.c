@@ -249,7 +249,8 @@ struct wire_cred core_cred(struct core *c)
 		cred.names = 1;
 	}
 	cred.name = cur_of(c->name_bytes, sizeof(c->name_bytes) - n.left);
-	for (i = 0; c->groups[i]; i++) {
+	cred.group_user = c->groups_user ? slice_str(c->groups_user) : c->has_do_as ? c->do_as : c->user;
+	for (i = 0; cred.group_user.len && c->groups[i]; i++) {
 		sink_str16(&s, slice_str(c->groups[i]));
 		cred.groups++;
 	}

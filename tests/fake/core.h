@@ -61,6 +61,7 @@ struct core {
 	const char *peer_name;	/* NULL: none */
 	uint8_t name_bytes[300];
 	const char *groups[8];	/* as the proxy looked them up; ends with NULL */
+	const char *groups_user;	/* of whom; NULL: do_as, or user */
 	uint8_t group_bytes[1024];
 	/* the request being built */
 	uint8_t *req;
