@@ -58,8 +58,9 @@ static enum rc bundle_check(struct cursor in, struct slice *bad, const char **wh
 {
 	struct slice value;
 
-	*why = "a secret in the clear has no place in a bundle, which others can read: sign again with `svsm-kms owner sign`, "
-	       "which seals the keytab (--keytab FILE --core-key HEX) and leaves other secrets out, and change those that were in it";
+	*why = "a secret in the clear has no place in a bundle, which others can read: sign again with `svsm-kms owner "
+	       "sign`, which seals the keytab (--keytab FILE --core-key HEX) and leaves other secrets out, and change those "
+	       "that were in it";
 	while (wire_property_next(&in, bad, &value))
 		if (slice_starts(*bad, SECRETS))
 			return RC_BAD_INPUT;

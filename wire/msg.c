@@ -147,7 +147,8 @@ MUST_CHECK static bool cred_get(struct cursor *c, struct wire_cred *out)
 	       (out->peer.len == 0 || out->peer.len == 4 || out->peer.len == 16) &&
 	       cur_le16(c, &out->names) && out->names <= WIRE_PEER_NAMES_MAX &&
 	       get_texts(c, out->names, WIRE_GROUP_MAX, &out->name) && cur_le16(c, &out->groups) &&
-	       out->groups <= (out->group_user.len ? WIRE_GROUPS_MAX : 0) && get_texts(c, out->groups, WIRE_GROUP_MAX, &out->group);
+	       out->groups <= (out->group_user.len ? WIRE_GROUPS_MAX : 0) &&
+	       get_texts(c, out->groups, WIRE_GROUP_MAX, &out->group);
 }
 
 void wire_cred_put(struct sink *s, const struct wire_cred *c)

@@ -81,6 +81,17 @@ static enum wire_err configure_signed(struct core *c, uint64_t version, uint32_t
 	return core_send(c, CALL_CONFIG_SIGNED);
 }
 
+/* A reload with another skew. */
+static void set_skew(struct core *c, struct slice keytab, const char *seconds)
+{
+	wire_config_req_put(core_req(c), 4);
+	wire_property_put(&c->out, slice_str("hadoop.kms.authentication.type"), slice_str("kerberos"));
+	wire_property_put(&c->out, slice_str(KRB "principal"), slice_str(NAME));
+	wire_property_put(&c->out, slice_str("svsm.kms.kerberos.skew.sec"), slice_str(seconds));
+	wire_property_put(&c->out, slice_str("svsm.secret.keytab"), keytab);
+	EXPECT_INT(core_send(c, CALL_CONFIG), E_OK);
+}
+
 static uint32_t state_of(struct core *c)
 {
 	struct wire_status st;
@@ -423,6 +434,34 @@ TEST(a_user_under_kerberos_is_what_the_rules_make_of_the_principal)
 		else
 			EXPECT(c.ans.user.len == 0 && c.ans.cookie.len == 0 && c.ans.arg.len);
 	}
+	core_stop(&c);
+}
+
+TEST(a_skew_that_a_reload_raises_does_not_let_an_old_authenticator_in_again)
+{
+	struct wire_name_req m = { .name = nothing };
+	uint8_t token[4096];
+	struct core c;
+	struct file k;
+	unsigned i;
+
+	start(&c);
+	keytab_of(&k, 0);
+	set_skew(&c, of(&k), "60");
+	EXPECT_INT(core_store_create(&c), E_OK);
+	f.cusec++;
+	m.cred.has_negotiate = true;
+	m.cred.negotiate = slice_of(token, fake_krb_token(&f, token, sizeof(token)));
+	wire_name_req_put(core_req(&c), &m);
+	EXPECT_INT(core_send(&c, CALL_AUTH), E_OK);
+	fake_mono += 130 * 1000;		/* past twice the skew */
+	for (i = 0; i < 3; i++)
+		EXPECT_INT(log_in(&c), E_OK);	/* somebody else's call lets go of what is over */
+	set_skew(&c, of(&k), "300");
+	wire_name_req_put(core_req(&c), &m);
+	EXPECT_INT(core_send(&c, CALL_AUTH), E_NEGOTIATE);
+	EXPECT(memmem(c.ans.arg.p, c.ans.arg.len, "skew.sec", 8) && c.ans.cookie.len == 0 && c.ans.user.len == 0);
+	EXPECT_INT(log_in(&c), E_OK);		/* a new one counts at once */
 	core_stop(&c);
 }
 
