@@ -309,8 +309,8 @@ const char *krb_result_text(enum krb_result r)
 		[KRB_NOT_YET] = FAILED "Ticket not yet valid (33)): check the clocks",
 		[KRB_SKEW] = FAILED "Clock skew too great (37)): check the clocks",
 		[KRB_REPLAY] = FAILED "Request is a replay (34)): send a new one",
-		[KRB_FORGOTTEN] = FAILED "The authenticator is from before what is remembered, since svsm.kms.kerberos.skew.sec was "
-				  "raised): set the client's clock, or try again in some minutes",
+		[KRB_FORGOTTEN] = FAILED "The authenticator is from before what is remembered, since "
+				  "svsm.kms.kerberos.skew.sec was raised): set the client's clock, or try again in some minutes",
 		[KRB_BUSY] = "GSSException: too many logins to remember; try again in some minutes, and use the cookie",
 		[KRB_FLAGS] = FAILED "user-to-user, DCE style, or an invalid, anonymous or restricted ticket)",
 		[KRB_REALM] = FAILED "the KDC has not checked the path of realms)",
