@@ -276,7 +276,7 @@ static void expect(const struct wire_cred *cred, const char *name, const char *g
 	cells += 2;
 	if (os && !mapped && !his) {
 		EXPECT_INT(names, E_GROUPS);
-		EXPECT(slice_is(c.ans.arg, "ann") && c.ans.chain.len == 0 && c.ans.body.left == 0);
+		EXPECT(slice_is(c.ans.arg, "ann") && c.ans.chain.len == 0 && c.ans.body.left == 0 && c.ans.cookie.len == 0);
 		EXPECT_INT(ask(*cred, CALL_METADATA, name, group), E_GROUPS);
 		EXPECT(c.ans.head.events == 0 && c.ans.chain.len == 0);
 		return;
