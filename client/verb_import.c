@@ -324,14 +324,18 @@ int verb_import(struct cli *c)
 {
 	struct import im = { .cli = c, .to = cli_kms(c) };
 	const char *from = args_text(&c->args, "from", NULL);
+	struct cli_login as = { 0 };
 	int code;
 
 	if (!from)
 		return cli_fail(c, EXIT_USAGE, "import: --from says which server to copy from");
 	if (!im.to)
 		return EXIT_USAGE;
-	im.from = cli_kms_at(c, "--from", from, args_text(&c->args, "from-user", cli_user(c)),
-			     args_text(&c->args, "from-token", NULL));
+	as.user = args_text(&c->args, "from-user", cli_user(c));
+	as.principal = args_text(&c->args, "from-user", args_text(&c->args, "user", NULL));
+	as.token = args_text(&c->args, "from-token", NULL);
+	as.negotiate = args_has(&c->args, "from-negotiate");
+	im.from = cli_kms_at(c, "--from", from, &as);
 	if (!im.from)
 		return EXIT_USAGE;
 	im.report = c->json ? cJSON_CreateArray() : NULL;
