@@ -12,6 +12,7 @@
 struct kms {
 	struct session *session;
 	int code;
+	bool shut_out;
 	char why[1024];
 };
 
@@ -83,6 +84,11 @@ struct session *kms_session(struct kms *k)
 int kms_error_code(const struct kms *k)
 {
 	return k->code;
+}
+
+bool kms_shut_out(const struct kms *k)
+{
+	return k->shut_out;
 }
 
 const char *kms_error(const struct kms *k)
@@ -306,6 +312,7 @@ bool kms_call(struct kms *k, const struct kms_request *r, cJSON **doc)
 		q.body = slice_str(body);
 	}
 	rc = session_call(k->session, &q, &a);
+	k->shut_out = rc == RC_DENIED;
 	cJSON_free(body);
 	if (rc == RC_OK)
 		ok = take_answer(k, r, &a, doc);

@@ -195,12 +195,22 @@ static bool send_key(struct import *im, const struct key *key)
 	return kms_fail(im->to, EXIT_NOT_FOUND, "the target has no import interface; it is not SVSM-KMS");
 }
 
+/* Which rights import uses where it was refused; the servers' texts name the operation only. */
+static const char *rights(const struct import *im, const struct kms *k)
+{
+	if (kms_error_code(k) != EXIT_AUTH || kms_shut_out(k))
+		return "";
+	return k == im->from ? " (import reads with hadoop.kms.acl.GET_METADATA, GET, and key ACL READ)" :
+			       " (import writes with hadoop.kms.acl.CREATE, SET_KEY_MATERIAL, GET_METADATA, GET, and key ACLs "
+			       "MANAGEMENT, READ)";
+}
+
 static enum outcome failed(struct import *im, const struct kms *k)
 {
-	(void)differs(im, "%s", kms_error(k));
+	(void)differs(im, "%s%s", kms_error(k), rights(im, k));
 	if (im->code == EXIT_OK)
 		im->code = kms_error_code(k);
-	if (kms_error_code(k) == EXIT_CONNECT)
+	if (kms_error_code(k) == EXIT_CONNECT || kms_shut_out(k))
 		im->hopeless = true;
 	return FAILED;
 }

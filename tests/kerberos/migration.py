@@ -7,9 +7,9 @@ import subprocess
 
 import kms
 from cluster import take_over
-from command import AUTHENTICATION, OK, Done, run, url_of
+from command import AUTHENTICATION, OK, Relay, run
 from kms import Skip, equal, expect, fresh_dir, test
-from setting import REFERENCE, PASSWORD, Ours, Reference, cache, login, realm, secure_site
+from setting import PASSWORD, REFERENCE, Ours, Reference, ours_only, realm, secure_site, server
 
 CONFLICT = 6
 KEYS = {
@@ -113,6 +113,26 @@ def secure_cluster():
         old.stop()
 
 
+@test("an import whose login ends and cannot be made again stops there, and goes on when it is repeated")
+def shut_out():
+    ours_only()
+    with server() as old, server() as new:
+        for i in range(4):
+            run(old, "key", "create", f"k{i}").ok()
+
+        def change(request, answer):
+            if request.path.endswith("/k2/_metadata"):
+                over.append(request)
+            return (403, [], b"") if over and "Authorization" in request.headers else \
+                (401, [("WWW-Authenticate", "Negotiate")], b"") if over else answer
+        over = []
+        with Relay(old, change) as relay:
+            found, _ = counts(move(relay, new, None, "-o", "json", user="alice"), AUTHENTICATION)
+            equal(found, {"k0": "copied", "k1": "copied", "k2": "failed"})
+        found, _ = counts(move(old, new, None, "-o", "json", user="alice"))
+        equal(found, {"k0": "same", "k1": "same", "k2": "copied", "k3": "copied"})
+
+
 @test("keys that the old server withholds are named, the others are copied; over HTTP, by ticket, token and another principal")
 def withheld():
     site = secure_site()
@@ -131,7 +151,14 @@ def withheld():
         with Ours() as new:
             found, report = counts(move(old, new, None, "-o", "json", user="alice"), AUTHENTICATION)
             equal(found, {"open1": "copied", "open2": "copied", "closed": "failed"})
-            expect("alice" in [k for k in report["keys"] if k["name"] == "closed"][0]["reason"], report)
+            reason = [k for k in report["keys"] if k["name"] == "closed"][0]["reason"]
+            expect("alice" in reason and "GET, and key ACL READ)" in reason, reason)
+        with Ours(acls={"hadoop.kms.acl.SET_KEY_MATERIAL": "nobody"}) as new:
+            done = move(old, new, None, "--dry-run", "--key", "open1", user="alice").ok()
+            equal(done, "would copy open1\n")
+            done = move(old, new, None, "--key", "open1", user="alice")
+            equal(done.code, AUTHENTICATION, done.err)
+            expect("alice not allowed to do" in done.out and "SET_KEY_MATERIAL" in done.out, done.out)
         with Ours() as new:     # the token is the old server's; at the new one the ticket counts
             found, _ = counts(move(old, new, None, "--from-token", token, "--key", "open*", "-o", "json", user="bob"))
             equal(found, {"open1": "copied", "open2": "copied"})
