@@ -315,7 +315,8 @@ const struct verb cli_verbs[] = {
 	  "Copies names, versions, key material, creation dates, descriptions, attributes and ciphers, then reads "
 	  "every key back and compares. Nothing is ever overwritten: a key that is there with the same content is "
 	  "reported as \"same\", one with other content as a conflict (exit code 6). Safe to repeat. Names that "
-	  "contain @ are not listed by Hadoop KMS and therefore not copied.",
+	  "contain @ are not listed by Hadoop KMS and therefore not copied. A server that wants Kerberos is shown the ticket "
+	  "of kinit. The user needs rights on both sides; where one is missing the report says which.",
 	  import_opts, verb_import, NULL },
 	{ "export", "", 0, 0, "write a copy of the store that the recovery key opens",
 	  "The store is copied as one commit left it, then the copy is checked as by store verify, and removed if it is "
