@@ -14,9 +14,11 @@
 #ifndef PROXY_CHAINLOG_H
 #define PROXY_CHAINLOG_H
 
+#include "proxy/outbuf.h"
 #include "wire/chain.h"
 
 #define CHAINLOG_BUFFER_MAX (8u << 20)	/* bytes of entries not yet written */
+#define CHAINLOG_CARRY_MAX (128u << 10)	/* bytes that a store's transaction may be asked to carry */
 #define CHAINLOG_PATIENCE_MS 5000u	/* how long a write may take before it counts as failed */
 
 struct chainlog_options {
@@ -35,6 +37,7 @@ struct chainlog_state {
 	uint64_t lost;		/* entries dropped here since the start */
 	uint64_t pending;	/* bytes not yet in the file */
 	uint64_t lost_at_start;	/* as the core said */
+	int sync_error;		/* errno of the last fdatasync(), as long as none has succeeded since */
 };
 
 struct chainlog;
@@ -74,6 +77,18 @@ enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frame
 enum rc chainlog_wait(struct chainlog *c, uint32_t generation, uint64_t last);
 /* The same, and on the disk. RC_OK also when it is not and the setting says to go on. */
 enum rc chainlog_sync(struct chainlog *c, uint64_t last);
+/*
+ * The same for a transaction of the store that is about to be written: what of the file is not yet on the disk is
+ * appended to *piece, to be put into that transaction. So one wait for the disk is enough for both. A piece is a
+ * header and frames, as a file, of at most CHAINLOG_CARRY_MAX bytes and a header; nothing: the file is on the disk.
+ */
+enum rc chainlog_carry(struct chainlog *c, uint64_t last, struct outbuf *piece);
+/*
+ * After chainlog_open(), before anything is added: what a piece has and the file has lost in a power cut is written to
+ * the file again, and `why` says so. A piece that does not go on where the file ends is left alone: the core will
+ * say what is missing. The piece needs no trust: what it brings is judged as the file is.
+ */
+void chainlog_restore(struct chainlog *c, struct slice piece, char *why, size_t room);
 MUST_CHECK bool chainlog_goes_on(const struct chainlog *c);	/* the setting is to continue */
 /* To be asked before a call is made. */
 MUST_CHECK bool chainlog_refuses(struct chainlog *c);

@@ -305,6 +305,8 @@ void commit_last_checkpoint(struct kms *k);
 
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);
+/* The piece of the audit chain's file that the last group took into the store (chainlog_restore()); false: none. */
+MUST_CHECK bool commit_carried(struct store *store, struct outbuf *piece);
 /*
  * Makes a call whose answer stages changes, any number of them, and makes those durable. what: for the message of an
  * error. Caller holds the control lock.
