@@ -25,6 +25,7 @@
 #define RETRY_MS 50u
 #define SLOW_MS 50u
 #define SCAN_BLOCK (1u << 20)
+#define SYNC_RETRY_MS 500u
 #define SYNC_BYTES (CHAINLOG_CARRY_MAX / 2)
 
 struct bytes {
@@ -555,6 +556,8 @@ static void set_sync_error(struct chainlog *c, int error)
 		report(c, error ? "audit chain %s: does not get to the disk: %s; changes are refused (503) until it does "
 				  "(svsm.kms.audit.on-failure)" : "audit chain %s: gets to the disk again%s",
 		       c->path, error ? strerror(error) : "");
+	if (error && !c->sync_error) /* it tries again by itself */
+		pthread_cond_signal(&c->sync_work);
 	c->sync_error = error;
 }
 
@@ -565,7 +568,7 @@ static void set_sync_error(struct chainlog *c, int error)
 static enum rc sync_file(struct chainlog *c)
 {
 	struct chain_tail upto = c->in_file;
-	bool new_name = c->new_name;
+	bool new_name = c->new_name, has_header = c->file_len != 0;
 	int fd = dup(c->fd), old = c->old_fd, error = c->sync_error ? write_fresh_again(c) : 0;
 	uint64_t mark;
 
@@ -595,7 +598,7 @@ static enum rc sync_file(struct chainlog *c)
 		c->fresh.len -= n;
 		c->fresh_at = mark;
 		c->synced = upto;
-		c->durable = true;
+		c->durable = has_header; /* what was carried is put behind one */
 	}
 	return RC_OK;
 }
@@ -603,13 +606,17 @@ static enum rc sync_file(struct chainlog *c)
 static void *syncer(void *arg)
 {
 	struct chainlog *c = arg;
+	struct timespec until;
 
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
-		if (!c->sync_asked) {
+		if (!c->sync_asked && !c->sync_error) {
 			pthread_cond_wait(&c->sync_work, &c->lock);
 			continue;
 		}
+		until = later(SYNC_RETRY_MS);
+		if (c->sync_error && pthread_cond_timedwait(&c->sync_work, &c->lock, &until) == 0)
+			continue;
 		c->sync_asked = false;
 		c->syncing = true;
 		(void)!sync_file(c);
@@ -931,9 +938,9 @@ void chainlog_state(struct chainlog *c, struct chainlog_state *out)
 	if (!c)
 		return;
 	pthread_mutex_lock(&c->lock);
-	*out = (struct chainlog_state){ .refuse = c->o.refuse, .failing = c->failing, .dropping = c->dropping,
-					.error = c->error, .written = c->written, .lost = c->lost,
-					.lost_at_start = c->lost_at_start, .sync_error = c->sync_error };
+	*out = (struct chainlog_state){ .refuse = c->o.refuse, .failing = c->failing || c->sync_error,
+					.dropping = c->dropping, .error = c->failing ? c->error : c->sync_error,
+					.written = c->written, .lost = c->lost, .lost_at_start = c->lost_at_start };
 	out->pending = unwritten(c) + c->held_bytes;
 	pthread_mutex_unlock(&c->lock);
 }

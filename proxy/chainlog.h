@@ -31,13 +31,12 @@ struct chainlog_options {
 };
 
 struct chainlog_state {
-	bool refuse, failing, dropping;
+	bool refuse, failing, dropping;	/* failing: it cannot be written, or does not get to the disk */
 	int error;		/* its errno */
 	uint64_t written;	/* number of the last entry in the file */
 	uint64_t lost;		/* entries dropped here since the start */
 	uint64_t pending;	/* bytes not yet in the file */
 	uint64_t lost_at_start;	/* as the core said */
-	int sync_error;		/* errno of the last fdatasync(), as long as none has succeeded since */
 };
 
 struct chainlog;

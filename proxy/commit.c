@@ -142,32 +142,34 @@ static void call_or_kill(struct kms *s, enum wire_call call, uint64_t epoch, con
 
 static struct slice carry_name(unsigned i, char *room)
 {
-	snprintf(room, 16, "chain.%02u", i);
+	snprintf(room, 24, "chain.%02u", i);
 	return slice_str(room);
 }
 
-/* Into the open transaction. Of a longer one before it pages stay, which nobody reads. */
+/* Into the open transaction, in place of what the last one had. */
 static enum rc put_carry(struct kms *s, struct slice piece, struct store_error *err)
 {
 	uint32_t len = (uint32_t)piece.len;
 	uint8_t b[CARRY_CHUNK];
 	size_t at = sizeof(len);
-	char name[16];
+	char name[24];
 	enum rc rc = RC_OK;
-	unsigned i;
+	unsigned i, n;
 
-	if (len == 0)
-		return store_txn_del_item(s->store, carry_name(0, name), err);
 	INVARIANT(len <= CHAIN_HEADER_LEN + CHAINLOG_CARRY_MAX);
 	memcpy(b, &len, sizeof(len));
 	for (i = 0; rc == RC_OK && piece.len; i++, at = 0) {
-		size_t n = piece.len < sizeof(b) - at ? piece.len : sizeof(b) - at;
+		size_t part = piece.len < sizeof(b) - at ? piece.len : sizeof(b) - at;
 
-		memcpy(b + at, piece.p, n);
-		memset(b + at + n, 0, sizeof(b) - at - n);
-		piece = slice_of(piece.p + n, piece.len - n);
+		memcpy(b + at, piece.p, part);
+		memset(b + at + part, 0, sizeof(b) - at - part);
+		piece = slice_of(piece.p + part, piece.len - part);
 		rc = store_txn_put_item(s->store, carry_name(i, name), slice_of(b, sizeof(b)), err);
 	}
+	for (n = i; rc == RC_OK && i < (s->carried_known ? s->carried : CARRY_CHUNKS); i++)
+		rc = store_txn_del_item(s->store, carry_name(i, name), err);
+	s->carried_known = rc == RC_OK;
+	s->carried = n;
 	return rc;
 }
 
@@ -175,7 +177,7 @@ bool commit_carried(struct store *store, struct outbuf *piece)
 {
 	struct store_buf b = { 0 };
 	uint32_t len = 0;
-	char name[16];
+	char name[24];
 	unsigned i;
 
 	for (i = 0; i < CARRY_CHUNKS && (i == 0 || piece->len < len); i++) {
@@ -211,8 +213,10 @@ static enum rc write_group(struct kms *s, const struct work *list, struct slice 
 	if (rc == RC_OK)
 		rc = put_carry(s, carry, err);
 	if (rc == RC_OK)
-		return store_txn_commit(s->store, err);
-	store_txn_abort(s->store);
+		rc = store_txn_commit(s->store, err);
+	else
+		store_txn_abort(s->store);
+	s->carried_known &= rc == RC_OK;
 	return rc;
 }
 

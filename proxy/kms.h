@@ -186,6 +186,8 @@ struct kms {
 	struct audit *audit;
 	struct chainlog *chain;		/* NULL: it is not kept */
 	bool chain_taken_up;		/* once since this program's start */
+	unsigned carried;		/* with carried_known: so many items of the store hold entries of the chain */
+	bool carried_known;
 	struct metrics *metrics;
 	struct attest *attest;
 	struct tls *tls;	/* NULL: plain HTTP */
