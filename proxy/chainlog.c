@@ -594,7 +594,8 @@ static enum rc sync_file(struct chainlog *c)
 	if (mark >= c->fresh_at) { /* else it was given up meanwhile */
 		size_t n = (size_t)(mark - c->fresh_at);
 
-		memmove(c->fresh.p, c->fresh.p + n, c->fresh.len - n);
+		if (n)
+			memmove(c->fresh.p, c->fresh.p + n, c->fresh.len - n);
 		c->fresh.len -= n;
 		c->fresh_at = mark;
 		c->synced = upto;
@@ -658,7 +659,7 @@ static bool put_piece(struct chainlog *c, struct outbuf *piece)
 	uint8_t *room;
 	struct sink s;
 
-	if (!c->durable || c->sync_error)
+	if (!c->durable || c->sync_error || c->fresh.len > CHAINLOG_CARRY_MAX)
 		return false;
 	if (c->fresh.len == 0)
 		return true;
