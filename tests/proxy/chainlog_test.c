@@ -459,7 +459,7 @@ TEST(a_piece_that_does_not_go_on_where_the_file_ends_is_left_alone)
 		uint8_t *part = test_fence(piece.p, n);
 		uint64_t last = mended(b, synced, slice_of(part, n), &told);
 
-		test_fence_free(part);
+		test_fence_free(part, n);
 		EXPECT(last == 5 || last == 8);
 		EXPECT_INT(told, last == 8);
 		in_order(path, 1, last);
