@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -652,28 +654,44 @@ enum rc chainlog_sync(struct chainlog *c, uint64_t last)
 	return rc;
 }
 
+/* ---- what the store carries ---- */
+
+/*
+ * piece := seq:u64 iv[16] frames, encrypted: a copy of the store alone is not to tell who asked for what. The key is the
+ * MAC of entry seq, the last one on the disk: it stands in the chain's file, which is needed to put a piece back.
+ */
+#define PIECE_HEAD 24u
+_Static_assert(PIECE_HEAD + CHAINLOG_CARRY_MAX == CHAINLOG_PIECE_MAX, "header and frames");
+
+/* AES-128-CTR, in place. */
+MUST_CHECK static bool crypt_piece(const uint8_t key[CHAIN_MAC_LEN], const uint8_t iv[16], uint8_t *p, size_t n)
+{
+	EVP_CIPHER_CTX *x = EVP_CIPHER_CTX_new();
+	int len = 0;
+	bool ok = x && EVP_EncryptInit_ex(x, EVP_aes_128_ctr(), NULL, key, iv) == 1 &&
+		  EVP_EncryptUpdate(x, p, &len, p, (int)n) == 1 && len == (int)n;
+
+	EVP_CIPHER_CTX_free(x);
+	return ok;
+}
+
 /* False: not everything since the last sync is at hand. Caller holds the lock. */
 static bool put_piece(struct chainlog *c, struct outbuf *piece)
 {
-	struct chain_header h = { .seq = c->synced.seq };
-	uint8_t *room;
-	struct sink s;
+	uint8_t *to;
 
 	if (!c->durable || c->sync_error || c->fresh.len > CHAINLOG_CARRY_MAX)
 		return false;
 	if (c->fresh.len == 0)
 		return true;
-	room = outbuf_room(piece, CHAIN_HEADER_LEN + c->fresh.len);
-	if (!room)
+	to = outbuf_room(piece, PIECE_HEAD + c->fresh.len);
+	if (!to || RAND_bytes(to + 8, 16) != 1)
 		return false;
-	memcpy(h.store_id, c->store_id, sizeof(h.store_id));
-	memcpy(h.hash, c->synced.hash, sizeof(h.hash));
-	memcpy(h.mac, c->synced.mac, sizeof(h.mac));
-	s = sink_of(room, CHAIN_HEADER_LEN + c->fresh.len);
-	chain_header_put(&s, &h);
-	sink_put(&s, c->fresh.p, c->fresh.len);
-	INVARIANT(sink_ok(&s));
-	outbuf_used(piece, s.need);
+	memcpy(to, &c->synced.seq, 8);
+	memcpy(to + PIECE_HEAD, c->fresh.p, c->fresh.len);
+	if (!crypt_piece(c->synced.mac, to + 8, to + PIECE_HEAD, c->fresh.len))
+		return false;
+	outbuf_used(piece, PIECE_HEAD + c->fresh.len);
 	if (c->fresh.len > SYNC_BYTES && !c->syncing)
 		ask_sync(c);
 	return true;
@@ -691,55 +709,6 @@ enum rc chainlog_carry(struct chainlog *c, uint64_t last, struct outbuf *piece)
 		rc = sync_file(c);
 	pthread_mutex_unlock(&c->lock);
 	return rc;
-}
-
-/* What of the piece comes after `at`, up to the last entry with a MAC, which is *end. */
-static struct slice rest_of(struct slice piece, const struct chain_tail *at, struct chain_tail *end)
-{
-	struct slice rest = slice_of("", 0);
-	struct cursor in = cur_of(piece.p, piece.len);
-	struct chain_header h;
-	struct chain_frame f;
-	const uint8_t *head, *from;
-	uint64_t seq;
-	bool found;
-
-	if (!cur_take(&in, CHAIN_HEADER_LEN, &head) || chain_header_get(slice_of(head, CHAIN_HEADER_LEN), &h) != RC_OK)
-		return rest;
-	found = h.seq == at->seq && memcmp(h.hash, at->hash, sizeof(h.hash)) == 0;
-	from = in.at;
-	for (seq = h.seq; chain_frame_next(&in, &f) == RC_OK && f.seq > seq; seq = f.seq) {
-		if (found && has_mac(f.mac)) {
-			rest = slice_of(from, (size_t)(in.at - from));
-			end->seq = f.seq;
-			memcpy(end->hash, f.hash, sizeof(f.hash));
-			memcpy(end->mac, f.mac, sizeof(f.mac));
-		} else if (!found && f.seq == at->seq && memcmp(f.hash, at->hash, sizeof(f.hash)) == 0) {
-			found = true;
-			from = in.at;
-		}
-	}
-	return rest;
-}
-
-void chainlog_restore(struct chainlog *c, struct slice piece, char *why, size_t room)
-{
-	struct chain_tail end = { 0 };
-	struct slice rest;
-
-	*why = 0;
-	if (!c || !c->regular || c->empty)
-		return;
-	pthread_mutex_lock(&c->lock);
-	rest = rest_of(piece, &c->tail, &end);
-	if (rest.len && bytes_put(&c->queue, rest.p, rest.len)) {
-		snprintf(why, room,
-			 "audit chain %.500s: it ends with entry %llu; those up to %llu, which a power cut can take from it, were in "
-			 "the store and are written again", c->path, (unsigned long long)c->tail.seq, (unsigned long long)end.seq);
-		c->tail = end;
-		write_some(c);	/* if it fails, the thread goes on trying */
-	}
-	pthread_mutex_unlock(&c->lock);
 }
 
 bool chainlog_goes_on(const struct chainlog *c)
@@ -1087,6 +1056,90 @@ static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_roo
 	c->out_tail = c->in_file = c->tail;
 	c->file_len = end;
 	return rc;
+}
+
+/* The entry, looked for from the file's end. False: it is not there. */
+static bool find_entry(struct chainlog *c, uint64_t seq, uint8_t *room, struct chain_tail *out)
+{
+	uint8_t head[CHAIN_HEADER_LEN];
+	uint64_t end = c->file_len;
+	struct chain_header h;
+	struct chain_frame f;
+
+	while (frame_before(c->fd, end, room, &f, &end) && f.seq >= seq)
+		if (f.seq == seq) {
+			out->seq = seq;
+			memcpy(out->hash, f.hash, sizeof(f.hash));
+			memcpy(out->mac, f.mac, sizeof(f.mac));
+			return true;
+		}
+	if (!read_at(c->fd, head, sizeof(head), 0) || chain_header_get(slice_of(head, sizeof(head)), &h) != RC_OK ||
+	    h.seq != seq)
+		return false;
+	out->seq = seq;
+	memcpy(out->hash, h.hash, sizeof(h.hash));
+	memcpy(out->mac, h.mac, sizeof(h.mac));
+	return true;
+}
+
+/* What of the frames comes after the file's last entry, up to the last one with a MAC, which is *end. */
+static struct slice rest_of(struct slice frames, uint64_t seq, const struct chain_tail *at, struct chain_tail *end)
+{
+	struct slice rest = slice_of("", 0);
+	struct cursor in = cur_of(frames.p, frames.len);
+	const uint8_t *from = in.at;
+	bool found = seq == at->seq;
+	struct chain_frame f;
+
+	for (; chain_frame_next(&in, &f) == RC_OK && f.seq > seq; seq = f.seq) {
+		if (found && has_mac(f.mac)) {
+			rest = slice_of(from, (size_t)(in.at - from));
+			end->seq = f.seq;
+			memcpy(end->hash, f.hash, sizeof(f.hash));
+			memcpy(end->mac, f.mac, sizeof(f.mac));
+		} else if (!found && f.seq == at->seq && memcmp(f.hash, at->hash, sizeof(f.hash)) == 0) {
+			found = true;
+			from = in.at;
+		}
+	}
+	return rest;
+}
+
+/* Decrypts it in place. Caller holds the lock. */
+static struct slice open_piece(struct chainlog *c, uint8_t *piece, size_t len, struct chain_tail *end)
+{
+	struct cursor in = cur_of(piece, len);
+	uint8_t *room = malloc(CHAIN_FRAME_MAX);
+	struct slice rest = slice_of("", 0);
+	struct chain_tail base;
+	const uint8_t *iv;
+	uint64_t seq;
+
+	if (room && cur_le64(&in, &seq) && cur_take(&in, 16, &iv) && in.left <= CHAINLOG_CARRY_MAX &&
+	    find_entry(c, seq, room, &base) && crypt_piece(base.mac, iv, piece + PIECE_HEAD, in.left))
+		rest = rest_of(slice_of(piece + PIECE_HEAD, in.left), seq, &c->tail, end);
+	free(room);
+	return rest;
+}
+
+void chainlog_restore(struct chainlog *c, struct outbuf *piece, char *why, size_t room)
+{
+	struct chain_tail end = { 0 };
+	struct slice rest;
+
+	*why = 0;
+	if (!c || !c->regular || c->empty)
+		return;
+	pthread_mutex_lock(&c->lock);
+	rest = open_piece(c, piece->p, piece->len, &end);
+	if (rest.len && bytes_put(&c->queue, rest.p, rest.len)) {
+		snprintf(why, room,
+			 "audit chain %.500s: it ends with entry %llu; those up to %llu, which a power cut can take from it, were in "
+			 "the store and are written again", c->path, (unsigned long long)c->tail.seq, (unsigned long long)end.seq);
+		c->tail = end;
+		write_some(c);	/* if it fails, the thread goes on trying */
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 enum rc chainlog_set_aside(struct chainlog *c, char *name, size_t room)

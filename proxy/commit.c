@@ -134,11 +134,11 @@ static void call_or_kill(struct kms *s, enum wire_call call, uint64_t epoch, con
 /* ---- entries of the audit chain that the store carries ---- */
 
 /*
- * carry := len:u32 piece[len], cut into items; a piece of the chain's file is what chainlog_carry() gives. Each item has
- * one page of the store for itself, because a run of free pages is not always there.
+ * carry := len:u32 piece[len], cut into items; the piece is what chainlog_carry() gives. Each item has one page of the
+ * store for itself, because a run of free pages is not always there.
  */
 #define CARRY_CHUNK 4080u
-#define CARRY_CHUNKS ((4 + CHAIN_HEADER_LEN + CHAINLOG_CARRY_MAX + CARRY_CHUNK - 1) / CARRY_CHUNK)
+#define CARRY_CHUNKS ((4 + CHAINLOG_PIECE_MAX + CARRY_CHUNK - 1) / CARRY_CHUNK)
 
 static struct slice carry_name(unsigned i, char *room)
 {
@@ -156,7 +156,7 @@ static enum rc put_carry(struct kms *s, struct slice piece, struct store_error *
 	enum rc rc = RC_OK;
 	unsigned i, n;
 
-	INVARIANT(len <= CHAIN_HEADER_LEN + CHAINLOG_CARRY_MAX);
+	INVARIANT(len <= CHAINLOG_PIECE_MAX);
 	memcpy(b, &len, sizeof(len));
 	for (i = 0; rc == RC_OK && piece.len; i++, at = 0) {
 		size_t part = piece.len < sizeof(b) - at ? piece.len : sizeof(b) - at;

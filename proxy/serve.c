@@ -438,7 +438,7 @@ static enum rc open_chain(struct serve *s, struct core_error *err)
 	if (rc == RC_OK && *why)
 		say(why);
 	if (rc == RC_OK && commit_carried(s->k.store, &carried)) {
-		chainlog_restore(s->k.chain, outbuf_slice(&carried), why, sizeof(why));
+		chainlog_restore(s->k.chain, &carried, why, sizeof(why));
 		if (*why)
 			say(why);
 	}

@@ -347,6 +347,8 @@ TEST(an_unfinished_end_is_cut_off_and_a_changed_file_is_left_alone)
 
 /* ---- what the store carries ---- */
 
+#define PIECE_HEAD 24u	/* number and initial value, as docs/audit.md has it */
+
 static size_t file_size(void)
 {
 	struct stat st;
@@ -384,18 +386,19 @@ static size_t nine_entries(struct outbuf *piece)
 	synced = file_size();
 	bring_more(c, 6, 8);
 	carry(c, 8, RC_OK, piece);
-	EXPECT_INT(piece->len, CHAIN_HEADER_LEN + file_size() - synced);
+	EXPECT_INT(piece->len, PIECE_HEAD + file_size() - synced);
 	bring_more(c, 9, 9);
 	carry(c, 9, RC_OK, piece);
-	EXPECT_INT(piece->len, CHAIN_HEADER_LEN + file_size() - synced);
+	EXPECT_INT(piece->len, PIECE_HEAD + file_size() - synced);
 	EXPECT_INT(syncs, before + 1);
 	chainlog_close(c);
 	return synced;
 }
 
 /* Opens the file, of which there are len bytes of b, and restores it; the number of its last entry then. */
-static uint64_t mended(const uint8_t *b, size_t len, struct slice piece, bool *told)
+static uint64_t mended(const uint8_t *b, size_t len, struct slice from, bool *told)
 {
+	OUTBUF piece = { 0 };
 	struct chainlog_options o = options(true);
 	struct chain_tail tail;
 	struct chainlog *c;
@@ -406,7 +409,8 @@ static uint64_t mended(const uint8_t *b, size_t len, struct slice piece, bool *t
 	INVARIANT(fclose(fopen(path, "w")) == 0);
 	append(b, len);
 	EXPECT_INT(chainlog_open(&o, &c, why, sizeof(why)), RC_OK);
-	chainlog_restore(c, piece, why, sizeof(why));
+	outbuf_add(&piece, from);
+	chainlog_restore(c, &piece, why, sizeof(why));
 	*told = *why != 0;
 	if (!chainlog_tail(c, &tail, &seen))
 		tail.seq = 0;
@@ -466,14 +470,16 @@ TEST(a_piece_that_does_not_go_on_where_the_file_ends_is_left_alone)
 	}
 	p = malloc(piece.len);
 	memcpy(p, piece.p, piece.len);
-	for (n = 0; n < 64; n++) {	/* but for the store's id and the seal, which the core judges */
-		if (n >= 8 && n < 24)
-			continue;
+	for (n = 0; n < PIECE_HEAD + 4; n++) {	/* number, initial value, the first frame's length */
 		p[n] ^= 1;
 		EXPECT_INT(mended(b, synced, slice_of(p, piece.len), &told), 5);
 		EXPECT(!told);
 		p[n] ^= 1;
 	}
+	EXPECT(!memmem(p, piece.len, b + synced, 16));	/* nobody reads it without the file */
+	b[synced - 4 - CHAIN_MAC_LEN] ^= 1;
+	EXPECT_INT(mended(b, synced, slice_of(p, piece.len), &told), 5);
+	EXPECT(!told);
 	free(p);
 	free(b);
 }
@@ -511,7 +517,7 @@ TEST(after_a_sync_that_failed_nothing_counts_until_one_is_good_and_what_the_kern
 	in_order(path, 1, 9);
 	bring_more(c, 10, 10);
 	carry(c, 10, RC_OK, &piece);
-	EXPECT(piece.len > CHAIN_HEADER_LEN);
+	EXPECT(piece.len > PIECE_HEAD);
 	chainlog_close(c);
 }
 
