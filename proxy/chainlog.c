@@ -413,10 +413,11 @@ static void keep_fresh(struct chainlog *c)
 {
 	bool header = c->out.len >= CHAIN_HEADER_LEN && memcmp(c->out.p, CHAIN_MAGIC, sizeof(CHAIN_MAGIC) - 1) == 0;
 	size_t skip = header ? CHAIN_HEADER_LEN : 0, n = c->out.len - skip;
+	size_t room = c->sync_error ? c->o.buffer_max : CHAINLOG_CARRY_MAX; /* then it may have to be written again */
 
 	c->in_file = c->out_tail;
 	c->file_len += c->out.len;
-	if (c->recorded && (c->fresh.len + n > (c->sync_error ? c->o.buffer_max : CHAINLOG_CARRY_MAX) || !bytes_put(&c->fresh, c->out.p + skip, n)))
+	if (c->recorded && (c->fresh.len + n > room || !bytes_put(&c->fresh, c->out.p + skip, n)))
 		forget_fresh(c, n + 1);
 }
 
@@ -555,8 +556,10 @@ static int sync_all(int fd, int old, const char *dir_of)
 static void set_sync_error(struct chainlog *c, int error)
 {
 	if (!error != !c->sync_error)
-		report(c, error ? "audit chain %s: does not get to the disk: %s; changes are refused (503) until it does "
-				  "(svsm.kms.audit.on-failure)" : "audit chain %s: gets to the disk again%s",
+		report(c,
+		       error ? "audit chain %s: does not get to the disk: %s; changes are refused (503) until it does "
+			       "(svsm.kms.audit.on-failure)" :
+			       "audit chain %s: gets to the disk again%s",
 		       c->path, error ? strerror(error) : "");
 	if (error && !c->sync_error) /* it tries again by itself */
 		pthread_cond_signal(&c->sync_work);
@@ -1134,8 +1137,9 @@ void chainlog_restore(struct chainlog *c, struct outbuf *piece, char *why, size_
 	rest = open_piece(c, piece->p, piece->len, &end);
 	if (rest.len && bytes_put(&c->queue, rest.p, rest.len)) {
 		snprintf(why, room,
-			 "audit chain %.500s: it ends with entry %llu; those up to %llu, which a power cut can take from it, were in "
-			 "the store and are written again", c->path, (unsigned long long)c->tail.seq, (unsigned long long)end.seq);
+			 "audit chain %.500s: it ends with entry %llu; those up to %llu, which a power cut can take from "
+			 "it, were in the store and are written again",
+			 c->path, (unsigned long long)c->tail.seq, (unsigned long long)end.seq);
 		c->tail = end;
 		write_some(c);	/* if it fails, the thread goes on trying */
 	}
