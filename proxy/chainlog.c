@@ -1085,8 +1085,7 @@ static bool find_entry(struct chainlog *c, uint64_t seq, uint8_t *room, struct c
 	return true;
 }
 
-/* What of the frames comes after the file's last entry, up to the last one with a MAC, which is *end. */
-static struct slice rest_of(struct slice frames, uint64_t seq, const struct chain_tail *at, struct chain_tail *end)
+struct slice chainlog_rest(struct slice frames, uint64_t seq, const struct chain_tail *at, struct chain_tail *end)
 {
 	struct slice rest = slice_of("", 0);
 	struct cursor in = cur_of(frames.p, frames.len);
@@ -1120,7 +1119,7 @@ static struct slice open_piece(struct chainlog *c, uint8_t *piece, size_t len, s
 
 	if (room && cur_le64(&in, &seq) && cur_take(&in, 16, &iv) && in.left <= CHAINLOG_CARRY_MAX &&
 	    find_entry(c, seq, room, &base) && crypt_piece(base.mac, iv, piece + PIECE_HEAD, in.left))
-		rest = rest_of(slice_of(piece + PIECE_HEAD, in.left), seq, &c->tail, end);
+		rest = chainlog_rest(slice_of(piece + PIECE_HEAD, in.left), seq, &c->tail, end);
 	free(room);
 	return rest;
 }

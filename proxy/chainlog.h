@@ -89,6 +89,11 @@ enum rc chainlog_carry(struct chainlog *c, uint64_t last, struct outbuf *piece);
  * say what is missing. It needs no trust: what it brings is judged as the file is. The piece's bytes are changed.
  */
 void chainlog_restore(struct chainlog *c, struct outbuf *piece, char *why, size_t room);
+/*
+ * Its parser: what of `frames`, which come after entry seq, comes after `at`, the file's last entry, up to the last frame
+ * with a MAC, which is *end then. Empty: they do not go on from there.
+ */
+struct slice chainlog_rest(struct slice frames, uint64_t seq, const struct chain_tail *at, struct chain_tail *end);
 MUST_CHECK bool chainlog_goes_on(const struct chainlog *c);	/* the setting is to continue */
 /* To be asked before a call is made. */
 MUST_CHECK bool chainlog_refuses(struct chainlog *c);
