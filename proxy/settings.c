@@ -244,7 +244,7 @@ static const struct row table[SET_COUNT] = {
 	[SET_TIMEOUT_HANDSHAKE] = { "svsm.kms.timeout.handshake.ms", T_MS, 0, "10000", 1, DAY_MS, .help =
 		"a TLS handshake must be complete within this time" },
 	[SET_HANDSHAKES_MAX] = { "svsm.kms.ssl.handshakes.max", T_INT, 0, "2000", 1, 1000000, .help =
-		"TLS handshakes under way; beyond it the oldest is given up" },
+		"TLS handshakes under way, at most half of `svsm.kms.connections.max`; beyond it the oldest is given up" },
 
 	[SET_KEY_PROVIDER_URI] = { "hadoop.kms.key.provider.uri", T_STRING, KMS_DEFAULT | NOTHING,
 		"jceks://file@/${user.home}/kms.keystore", .help =
