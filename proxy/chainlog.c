@@ -73,6 +73,7 @@ struct chainlog {
 
 	struct chain_tail in_file;	/* the last one written */
 	struct chain_tail synced;	/* with `durable`: everything up to here is on the disk */
+	uint8_t iv[16];			/* of pieces that begin there: each then begins with the one before */
 	struct bytes fresh;		/* with `recorded`: what was written since */
 	uint64_t file_len;		/* of what was written as a whole; fresh is its end */
 	uint64_t fresh_at;		/* counts up by what leaves fresh, so that a place in it has a number */
@@ -604,7 +605,8 @@ static enum rc sync_file(struct chainlog *c)
 		c->fresh.len -= n;
 		c->fresh_at = mark;
 		c->synced = upto;
-		c->durable = has_header; /* what was carried is put behind one */
+		/* What was carried is put behind a header. */
+		c->durable = has_header && RAND_bytes(c->iv, sizeof(c->iv)) == 1;
 	}
 	return RC_OK;
 }
@@ -688,9 +690,10 @@ static bool put_piece(struct chainlog *c, struct outbuf *piece)
 	if (c->fresh.len == 0)
 		return true;
 	to = outbuf_room(piece, PIECE_HEAD + c->fresh.len);
-	if (!to || RAND_bytes(to + 8, 16) != 1)
+	if (!to)
 		return false;
 	memcpy(to, &c->synced.seq, 8);
+	memcpy(to + 8, c->iv, sizeof(c->iv));
 	memcpy(to + PIECE_HEAD, c->fresh.p, c->fresh.len);
 	if (!crypt_piece(c->synced.mac, to + 8, to + PIECE_HEAD, c->fresh.len))
 		return false;

@@ -137,16 +137,16 @@ static void call_or_kill(struct kms *s, enum wire_call call, uint64_t epoch, con
  * carry := len:u32 piece[len], cut into items; the piece is what chainlog_carry() gives. Each item has one page of the
  * store for itself, because a run of free pages is not always there.
  */
-#define CARRY_CHUNK 4080u
-#define CARRY_CHUNKS ((4 + CHAINLOG_PIECE_MAX + CARRY_CHUNK - 1) / CARRY_CHUNK)
-
 static struct slice carry_name(unsigned i, char *room)
 {
 	snprintf(room, 24, "chain.%02u", i);
 	return slice_str(room);
 }
 
-/* Into the open transaction, in place of what the last one had. */
+/*
+ * Into the open transaction, in place of what the last one had. As long as the chain's file is not synced a piece begins
+ * with the one before it, so that most items stay as they are.
+ */
 static enum rc put_carry(struct kms *s, struct slice piece, struct store_error *err)
 {
 	uint32_t len = (uint32_t)piece.len;
@@ -164,6 +164,9 @@ static enum rc put_carry(struct kms *s, struct slice piece, struct store_error *
 		memcpy(b + at, piece.p, part);
 		memset(b + at + part, 0, sizeof(b) - at - part);
 		piece = slice_of(piece.p + part, piece.len - part);
+		if (s->carried_known && i < s->carried && memcmp(s->carry[i], b, sizeof(b)) == 0)
+			continue;
+		memcpy(s->carry[i], b, sizeof(b));
 		rc = store_txn_put_item(s->store, carry_name(i, name), slice_of(b, sizeof(b)), err);
 	}
 	for (n = i; rc == RC_OK && i < (s->carried_known ? s->carried : CARRY_CHUNKS); i++)

@@ -181,6 +181,9 @@ struct hot_settings {
 	char whitelist[1024];		/* pages for everybody, "/jmx,/conf" */
 };
 
+#define CARRY_CHUNK 4080u	/* with its header one page of the store */
+#define CARRY_CHUNKS ((4 + CHAINLOG_PIECE_MAX + CARRY_CHUNK - 1) / CARRY_CHUNK)
+
 struct kms {
 	struct channel *channel;
 	struct store *store;
@@ -188,8 +191,10 @@ struct kms {
 	struct audit *audit;
 	struct chainlog *chain;		/* NULL: it is not kept */
 	bool chain_taken_up;		/* once since this program's start */
-	unsigned carried;		/* with carried_known: so many items of the store hold entries of the chain */
+	/* Entries of the chain that the store carries; with carried_known: so many items, and what is in them. */
+	unsigned carried;
 	bool carried_known;
+	uint8_t carry[CARRY_CHUNKS][CARRY_CHUNK];
 	struct metrics *metrics;
 	struct attest *attest;
 	struct tls *tls;	/* NULL: plain HTTP */
