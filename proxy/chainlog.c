@@ -762,6 +762,20 @@ static int open_file(const char *path, struct stat *st)
 	return fd;
 }
 
+/* The old file is synced with the new one, soon; if there is still an older one: that at once. */
+static void leave_file(struct chainlog *c)
+{
+	if (!must_sync(c)) {
+		close(c->fd);
+		return;
+	}
+	if (c->old_fd >= 0 && fdatasync(c->old_fd) != 0)
+		set_sync_error(c, errno);
+	if (c->old_fd >= 0)
+		close(c->old_fd);
+	c->old_fd = c->fd;
+}
+
 /* Between two writes, with the lock held. */
 static void do_reopen(struct chainlog *c)
 {
@@ -781,12 +795,7 @@ static void do_reopen(struct chainlog *c)
 		} else {
 			struct bytes rest = c->queue;
 
-			/* The old file is synced with the new one; a second old file before that: at once. */
-			if (c->old_fd >= 0 && fdatasync(c->old_fd) != 0)
-				set_sync_error(c, errno);
-			if (c->old_fd >= 0)
-				close(c->old_fd);
-			c->old_fd = c->fd;
+			leave_file(c);
 			c->fd = fd;
 			c->regular = S_ISREG(is.st_mode);
 			forget_fresh(c, 1);
@@ -1034,7 +1043,8 @@ static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_roo
 	bool torn = true;
 	enum rc rc = RC_OK;
 
-	c->empty = c->new_name = size == 0;
+	c->empty = size == 0;
+	c->new_name = true;	/* whoever made it may have died before it was certain */
 	if (size == 0)
 		return RC_OK;
 	if (size < sizeof(head) || !read_at(c->fd, head, sizeof(head), 0) ||
