@@ -81,9 +81,9 @@ struct chainlog {
 	bool new_name;			/* the directory does not know the file for certain */
 	int old_fd;			/* the file before this one, not yet synced; or -1 */
 	int sync_error;
-	bool sync_asked, syncing;	/* for and of the second thread */
+	bool sync_asked, syncing;	/* the second thread is to; somebody does */
 	pthread_t sync_thread;
-	pthread_cond_t sync_work;
+	pthread_cond_t sync_work, sync_done;
 
 	bool failing, dropping, gap_asked, dropped_again;
 	uint32_t refusing;		/* atomic: o.refuse and one of the above */
@@ -569,9 +569,10 @@ static void set_sync_error(struct chainlog *c, int error)
 
 /*
  * Everything written so far gets to the disk. Caller holds the lock, which is given up meanwhile; so the file may be
- * another afterwards, and several may do this at the same time: only what is in fresh at the beginning leaves it.
+ * another afterwards: only what is in fresh at the beginning leaves it. `syncing` is set: of two at the same time the
+ * kernel would tell one alone that it failed.
  */
-static enum rc sync_file(struct chainlog *c)
+static enum rc sync_once(struct chainlog *c)
 {
 	struct chain_tail upto = c->in_file;
 	bool new_name = c->new_name, has_header = c->file_len != 0;
@@ -611,6 +612,19 @@ static enum rc sync_file(struct chainlog *c)
 	return RC_OK;
 }
 
+static enum rc sync_file(struct chainlog *c)
+{
+	enum rc rc;
+
+	while (c->syncing)
+		pthread_cond_wait(&c->sync_done, &c->lock);
+	c->syncing = true;
+	rc = sync_once(c);
+	c->syncing = false;
+	pthread_cond_broadcast(&c->sync_done);
+	return rc;
+}
+
 static void *syncer(void *arg)
 {
 	struct chainlog *c = arg;
@@ -626,9 +640,7 @@ static void *syncer(void *arg)
 		if (c->sync_error && pthread_cond_timedwait(&c->sync_work, &c->lock, &until) == 0)
 			continue;
 		c->sync_asked = false;
-		c->syncing = true;
 		(void)!sync_file(c);
-		c->syncing = false;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
@@ -1202,6 +1214,7 @@ static struct chainlog *make(const struct chainlog_options *o)
 	pthread_cond_init(&c->work, &attr);
 	pthread_cond_init(&c->done, &attr);
 	pthread_cond_init(&c->sync_work, &attr);
+	pthread_cond_init(&c->sync_done, &attr);
 	return c;
 }
 
