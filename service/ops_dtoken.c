@@ -156,7 +156,7 @@ static enum rc password_of(struct op *o, struct slice identifier, int32_t n, uin
 	uint64_t number = (uint32_t)n | (o->cfg->auth == AUTH_SIMPLE ? 1ull << 32 : 0);
 	const struct owner *owner = &o->s->txn.owner;
 	struct slice parts[] = { slice_str("master key"), slice_of(owner->id, sizeof(owner->id)),
-				 slice_of(&number, sizeof(number)) };
+				 slice_of(&number, number >> 32 ? 8 : 4) };
 	struct svc_worker *w = o->w;
 	uint8_t key[CRYPTO_HASH_LEN];
 	enum rc rc = RC_OK;

@@ -333,6 +333,35 @@ TEST(a_token_of_type_simple_is_nobodys_under_kerberos)
 	core_stop(&c);
 }
 
+/* dtoken.h; jobs go on with what they fetched from a build that knew no other kind. */
+TEST(a_tokens_password_under_kerberos_is_what_it_always_was)
+{
+	static const char *const krb[] = { OPEN, "hadoop.kms.authentication.type", "kerberos",
+					   "hadoop.kms.authentication.kerberos.principal", "HTTP/kms.example.com", NULL };
+	static const uint8_t nobody[32];
+	struct crypto_mac_key master = { 0 };
+	uint8_t key[32], password[32];
+	struct wire_dtoken d;
+	struct slice t;
+	struct core c;
+	uint32_t n;
+
+	core_ready(&c);
+	t = alices(&c);
+	d = read_token(t);
+	n = (uint32_t)d.id.key;
+	EXPECT_INT(crypto_mac(c.w->crypto, MAC_TOKEN_ROOT, &c.svc->store.key_token,
+			      (struct slice[]){ slice_str("master key"), slice_of(nobody, 32), slice_of(&n, 4) }, 3, key),
+		   RC_OK);
+	crypto_mac_key_set(&master, key, sizeof(key));
+	EXPECT_INT(crypto_mac(c.w->crypto, MAC_TOKEN, &master, &d.identifier, 1, password), RC_OK);
+	EXPECT_INT(d.password.len, sizeof(password));
+	memcpy(buf[0] + (d.password.p - t.p), password, sizeof(password));
+	EXPECT_INT(core_config_list(&c, krb), E_OK);
+	EXPECT_INT(use(&c, t), E_OK);
+	core_stop(&c);
+}
+
 TEST(a_token_is_not_what_one_asks_for_a_token_with)
 {
 	struct slice t, u = { 0 };
