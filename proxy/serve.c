@@ -626,16 +626,21 @@ static void print_ready(struct serve *s)
 /* ---- running ---- */
 
 /*
- * A sign of life means that the core answers: one that hangs holds this thread here, and the manager ends us.
- * A core that died is none of its business, it is started again by ourselves.
+ * A sign of life means that every worker has taken a turn since the last one, and that the core has answered just now:
+ * one that hangs holds this thread here. Without it the manager ends us. A core that died is none of its business, it
+ * is started again by ourselves; nor is a disk that hangs, with a worker in its write(): another process would too.
  */
 static void sign_of_life(struct serve *s)
 {
+	struct kms *k = &s->k;
 	struct wire_status st;
 
-	if (!notify_due(&s->notify, mono_ms()))
+	if (!notify_due(&s->notify, mono_ms()) || (!server_alive(k->server) && !chain_of(k).failing))
 		return;
-	(void)!core_status(&s->k, &st);
+	if (pthread_mutex_trylock(&k->control) != 0)
+		return;	/* who has it is waiting for the core: the next tick will show */
+	(void)!core_status_locked(k, &st);
+	pthread_mutex_unlock(&k->control);
 	notify_alive(&s->notify, mono_ms());
 }
 
