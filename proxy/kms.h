@@ -334,6 +334,8 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 /* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
 enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);
 void setup_notices(const struct settings *s);
+/* "HOST:PORT"; names are not looked up: 127.example.org may be any address. */
+MUST_CHECK bool setup_is_loopback(const char *listen);
 /* The platform slot's key: 32 bytes in a 0600 file, made when absent and wanted. */
 enum rc setup_platform_key(const char *data, bool create, struct secret *key, struct core_error *err);
 /* Which isolation: "process" or "svsm:DEVICE", from the option, or, without one, from svsm.kms.channel. */

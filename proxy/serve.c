@@ -4,7 +4,6 @@
  * main thread owns signals, configuration and the service's life; it is the thread that starts the
  * service, which dies with it.
  */
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
@@ -112,21 +111,6 @@ static unsigned cpus(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-/* Names are not looked up: 127.example.org may be any address. */
-static bool is_loopback(const char *listen)
-{
-	const char *colon = strrchr(listen, ':');
-	char host[INET_ADDRSTRLEN];
-	struct in_addr a;
-
-	if (strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
-		return true;
-	if (!colon || (size_t)(colon - listen) >= sizeof(host))
-		return false;
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
-	return inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127;
-}
-
 /* Splits the list in place. */
 static bool split_listen(struct serve *s, const char *text)
 {
@@ -163,7 +147,7 @@ static enum rc choose_listen(struct serve *s, struct core_error *err)
 		return RC_BAD_INPUT;
 	}
 	for (i = 0; !s->conf_dir && i < s->config.listen_count; i++)
-		if (!is_loopback(s->listens[i])) {
+		if (!setup_is_loopback(s->listens[i])) {
 			snprintf(err->text, sizeof(err->text), "without --conf every caller may do everything, so only "
 				 "loopback addresses are served; give --conf with ACLs to listen on %s", s->listens[i]);
 			return RC_DENIED;

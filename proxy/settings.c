@@ -838,7 +838,7 @@ void settings_keytab_forget(struct settings *s)
 }
 
 /* ${user.home} in the default, as Hadoop fills it in. */
-static void keytab_path(const struct settings *s, char *out, size_t room)
+void settings_keytab_path(const struct settings *s, char *out, size_t room)
 {
 	const char *path = settings_str(s, SET_KRB_KEYTAB), *home = getenv("HOME");
 	static const char var[] = "${user.home}";
@@ -857,7 +857,7 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 	ssize_t n = -1;
 	int fd;
 
-	keytab_path(s, path, sizeof(path));
+	settings_keytab_path(s, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT) {
 		note(s, &s->notices, SETTINGS_NOTICE, NULL, 0,

@@ -168,6 +168,8 @@ MUST_CHECK bool settings_kerberos(const struct settings *s);
  * into the store. Valid until settings_free(). A secret: never log it.
  */
 struct slice settings_keytab(const struct settings *s);
+/* Where that file is to be; ${user.home} of Hadoop's default is filled in. */
+void settings_keytab_path(const struct settings *s, char *out, size_t room);
 /* The core has it in its store: nothing here is to know it any longer. */
 void settings_keytab_forget(struct settings *s);
 
