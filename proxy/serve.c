@@ -203,6 +203,7 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	snprintf(h->cookie_suffix, sizeof(h->cookie_suffix), "%.*s", (int)o.len, o.len ? (char *)o.p : "");
 	outbuf_free(&o);
 	__atomic_store_n(&k->hot, h, __ATOMIC_RELEASE);
+	throttle_set(k->throttle, (uint32_t)settings_int(k->settings, SET_FAILED_LOGINS));
 	return true;
 }
 
@@ -265,6 +266,11 @@ static double gauge_chain_failing(void *ctx)
 static double gauge_handshakes(void *ctx)
 {
 	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
+}
+
+static double gauge_turned_away(void *ctx)
+{
+	return (double)__atomic_load_n(&((struct kms *)ctx)->turned_away, __ATOMIC_RELAXED);
 }
 
 static double gauge_resumed(void *ctx)
@@ -358,6 +364,9 @@ static enum rc add_gauges(struct kms *k)
 		  gauge_refused, k },
 		{ "svsm_kms_requests_malformed_total", "Requests that were no HTTP, or over a limit", NULL, true,
 		  gauge_malformed, k },
+		{ "svsm_kms_failed_logins_turned_away_total",
+		  "Requests answered 429 because too many credentials from their address were refused", NULL, true,
+		  gauge_turned_away, k },
 		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
 		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
 		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
@@ -909,6 +918,7 @@ static void shut_down(struct serve *s)
 	channel_close(k->channel);
 	chainlog_close(k->chain);
 	peers_free(k->peers);
+	throttle_free(k->throttle);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -937,7 +947,8 @@ static enum rc start(struct serve *s, struct core_error *err)
 		return rc;
 	setup_notices(k->settings);
 	k->peers = peers_new();
-	if (!k->peers)
+	k->throttle = throttle_new();
+	if (!k->peers || !k->throttle)
 		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);

@@ -245,6 +245,9 @@ static const struct row table[SET_COUNT] = {
 		"a TLS handshake must be complete within this time" },
 	[SET_HANDSHAKES_MAX] = { "svsm.kms.ssl.handshakes.max", T_INT, 0, "2000", 1, 1000000, .help =
 		"TLS handshakes under way; beyond it the oldest is given up" },
+	[SET_FAILED_LOGINS] = { "svsm.kms.failed-logins.per-minute", T_INT, 0, "600", 0, 1000000, .help =
+		"refused cookies, tickets and tokens from one address; beyond it, those not known from before get 429; 0 is no "
+		"limit" },
 
 	[SET_KEY_PROVIDER_URI] = { "hadoop.kms.key.provider.uri", T_STRING, KMS_DEFAULT | NOTHING,
 		"jceks://file@/${user.home}/kms.keystore", .help =

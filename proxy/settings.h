@@ -108,6 +108,7 @@ enum setting {
 	SET_SSL_SECURITY_LEVEL,
 	SET_TIMEOUT_HANDSHAKE,
 	SET_HANDSHAKES_MAX,
+	SET_FAILED_LOGINS,
 	/* Hadoop's without meaning here: accepted, so that existing files work */
 	SET_KEY_PROVIDER_URI,
 	SET_KEY_PROVIDER_URI_OLD,
