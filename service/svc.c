@@ -237,7 +237,7 @@ MUST_CHECK static bool take_request(struct svc_worker *w, struct shared req, str
 		if (n > CALL_LARGE_LEN)
 			return false;
 		if (!w->big)
-			w->big = malloc(CALL_LARGE_LEN);
+			__atomic_store_n(&w->big, malloc(CALL_LARGE_LEN), __ATOMIC_RELAXED);	/* room_for() looks */
 		to = w->big;
 	}
 	if (!to || !shared_copy(&req, to, n))
