@@ -362,7 +362,7 @@ static const struct java_error java_errors[E_COUNT_] = {
 	[E_CIPHER_KEY] = { 500, IO, NULL },
 	[E_FULL] = { 503, IO, NULL },
 	[E_NO_MEMORY] = { 503, IO,
-			"The key service has no memory left; raise the limit of locked memory (ulimit -l), or free some" },
+			"The key service has no memory left; delete keys, or raise the limit of locked memory (ulimit -l)" },
 	[E_NOT_READY] = { 503, IO,
 			"The key service is starting; try again" },
 	[E_KEYTAB] = { 503, IO,
@@ -498,7 +498,7 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 	case E_NO_CONFIG:
 		return "The key service is starting; try again";
 	case E_NO_MEMORY:
-		return "The key service has no memory left; raise the limit of locked memory (ulimit -l), or free some";
+		return "The key service has no memory left; delete keys, or raise the limit of locked memory (ulimit -l)";
 	default:
 		snprintf(t, n, "The key service answered with error %d", (int)e);
 	}

@@ -30,7 +30,7 @@ def full():
         raise Skip("a sanitizer takes more memory than there is")
     if not shutil.which("prlimit"):
         raise Skip("no prlimit")
-    limited = ["prlimit", "--stack=1048576", "--data=100663296:100663296"]
+    limited = ["prlimit", "--stack=1048576", "--data=67108864:67108864"]
     with Server(site={"svsm.kms.workers": "2"}, wrap=limited) as s:
         s.create("first")
         eek = s.call("GET", "/key/first/_eek?eek_op=generate&num_keys=1").json()[0]
