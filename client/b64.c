@@ -63,6 +63,19 @@ void b64_write(struct buf *to, struct slice s)
 	mem_wipe(&bits, sizeof(bits));
 }
 
+void b64_write_padded(struct buf *to, struct slice s)
+{
+	size_t i, start = to->len;
+
+	b64_write(to, s);
+	if (!buf_ok(to))
+		return;
+	for (i = start; i < to->len; i++)
+		to->p[i] = to->p[i] == '-' ? '+' : to->p[i] == '_' ? '/' : to->p[i];
+	for (i = s.len % 3; i % 3; i++)
+		buf_str(to, "=");
+}
+
 /* "=" or "==" is allowed exactly where it completes a group of four. */
 static bool strip_padding(struct slice *s)
 {

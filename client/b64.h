@@ -11,6 +11,9 @@
 /* Adds the text for s. */
 void b64_write(struct buf *to, struct slice s);
 
+/* The same in the other alphabet, + and /, with padding: for headers. */
+void b64_write_padded(struct buf *to, struct slice s);
+
 /* Decodes all of s into out[0..max). RC_BAD_INPUT: not Base64. RC_NO_ROOM: longer than max. */
 enum rc b64_read(struct slice s, uint8_t *out, size_t max, size_t *len);
 

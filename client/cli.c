@@ -151,8 +151,7 @@ const char *cli_user(struct cli *c)
 	return c->login;
 }
 
-/* A delegation token from a file: its urlString, or the server's answer that it is in. NULL: the error is printed. */
-static const char *read_token(struct cli *c, const char *path, struct buf *file)
+const char *cli_token(struct cli *c, const char *path, struct buf *file)
 {
 	uint8_t raw[8192];
 	JSON *answer = NULL;
@@ -174,14 +173,15 @@ static const char *read_token(struct cli *c, const char *path, struct buf *file)
 	text = buf_text(file);
 	if (text && b64_read(slice_of(file->p, file->len), raw, sizeof(raw), &n) == RC_OK && n)
 		return text;
-	(void)cli_fail(c, EXIT_USAGE, "%s: no delegation token in it; GETDELEGATIONTOKEN's answer is wanted, or its urlString",
+	(void)cli_fail(c, EXIT_USAGE, "%s: no delegation token in it; wanted is what `token get` or GETDELEGATIONTOKEN answered",
 		       path);
 	return NULL;
 }
 
-struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const char *user, const char *token)
+struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const struct cli_login *as)
 {
-	struct session_options o = { .user = user, .body_max = KMS_BODY_MAX };
+	struct session_options o = { .user = as->user, .principal = as->principal, .negotiate = as->negotiate,
+				     .body_max = KMS_BODY_MAX };
 	BUF file = { .max = 16384 };
 	struct kms *k;
 	const char *why;
@@ -196,12 +196,16 @@ struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const
 	}
 	if (o.url.tls && o.insecure)
 		cli_warn(c, "--insecure: whoever answers at %s is believed, and gets the keys that are sent", url);
-	if (!user[0]) {
+	if (!as->user[0]) {
 		(void)cli_fail(c, EXIT_USAGE, "--user: the name is empty");
 		return NULL;
 	}
-	if (token) {
-		o.token = read_token(c, token, &file);
+	if (as->token && as->negotiate) {
+		(void)cli_fail(c, EXIT_USAGE, "%s: either a delegation token or a Kerberos ticket, not both", url);
+		return NULL;
+	}
+	if (as->token) {
+		o.token = cli_token(c, as->token, &file);
 		if (!o.token)
 			return NULL;
 	}
@@ -215,16 +219,17 @@ struct kms *cli_kms(struct cli *c)
 {
 	const char *env = getenv("SVSM_KMS_URL");
 	const char *url = args_text(&c->args, "url", NULL);
-	const char *token = args_text(&c->args, "token", NULL);
+	struct cli_login as = { .user = cli_user(c), .principal = args_text(&c->args, "user", NULL),
+				.token = args_text(&c->args, "token", NULL), .negotiate = args_has(&c->args, "negotiate") };
 
 	if (c->kms)
 		return c->kms;
 	if (url)
-		c->kms = cli_kms_at(c, "--url", url, cli_user(c), token);
+		c->kms = cli_kms_at(c, "--url", url, &as);
 	else if (env && env[0])
-		c->kms = cli_kms_at(c, "SVSM_KMS_URL", env, cli_user(c), token);
+		c->kms = cli_kms_at(c, "SVSM_KMS_URL", env, &as);
 	else
-		c->kms = cli_kms_at(c, "--url", DEFAULT_URL, cli_user(c), token);
+		c->kms = cli_kms_at(c, "--url", DEFAULT_URL, &as);
 	return c->kms;
 }
 

@@ -41,9 +41,20 @@ struct cli {
 /* The connection to --url, opened (not yet connected) at first use. NULL: the error is printed and is
  * a usage error. */
 struct kms *cli_kms(struct cli *c);
-/* Like that for another address; the caller closes it. `option` is named in the error; `token` is a file or NULL. */
-struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const char *user, const char *token);
+struct cli_login {
+	const char *user;	/* by simple authentication */
+	const char *principal;	/* whose Kerberos ticket; NULL: that of the default cache */
+	const char *token;	/* a file with a delegation token, or NULL */
+	bool negotiate;		/* by ticket only */
+};
+/* Like that for another address; the caller closes it. `option` is named in the error. */
+struct kms *cli_kms_at(struct cli *c, const char *option, const char *url, const struct cli_login *as);
 const char *cli_user(struct cli *c);
+/*
+ * A delegation token from a file, which `file` then owns: its urlString, or the server's answer that it is in; either way
+ * Base64, fit for a header. NULL: the error is printed and is a usage error.
+ */
+const char *cli_token(struct cli *c, const char *path, struct buf *file);
 
 /* Prints an error ("svsm-kms: ...", or a JSON document, to stderr) and returns `code`. */
 __attribute__((format(printf, 3, 4))) int cli_fail(struct cli *c, int code, const char *fmt, ...);
@@ -93,6 +104,11 @@ int verb_store_recover(struct cli *c);
 int verb_owner_sign(struct cli *c);
 int verb_owner_enroll(struct cli *c);
 int verb_acl_check(struct cli *c);
+
+/* verb_token.c */
+int verb_token_get(struct cli *c);
+int verb_token_renew(struct cli *c);
+int verb_token_cancel(struct cli *c);
 
 /* verb_audit.c */
 int verb_audit_verify(struct cli *c);

@@ -192,7 +192,10 @@ static void man_page(void)
 		man_verb(v);
 	puts(".SH COMMON OPTIONS");
 	man_opts(cli_common);
-	puts(".SH ENVIRONMENT\n.TP\n\\fBSVSM_KMS_URL\\fR\nthe server, when \\-\\-url is not given\n.SH EXIT STATUS");
+	puts(".SH ENVIRONMENT\n.TP\n\\fBSVSM_KMS_URL\\fR\nthe server, when \\-\\-url is not given\n"
+	     ".TP\n\\fBKRB5CCNAME\\fR, \\fBKRB5_CLIENT_KTNAME\\fR, \\fBKRB5_CONFIG\\fR\n"
+	     "where a server wants Kerberos: the credential cache with the ticket, a keytab to get one by, the library's "
+	     "configuration\n.SH EXIT STATUS");
 	for (i = 0; i < ARRAY_LEN(exit_codes); i++) {
 		printf(".TP\n\\fB%d\\fR\n", exit_codes[i].code);
 		man_text(exit_codes[i].meaning);

@@ -215,6 +215,26 @@ const struct http_header *http_head_find(const struct http_head *h, const char *
 	return NULL;
 }
 
+bool http_negotiate(const struct http_head *h, struct slice *token)
+{
+	size_t i, n;
+
+	for (i = 0; i < h->count; i++) {
+		struct slice v = h->headers[i].value;
+
+		for (n = 0; n < v.len && is_token(v.p[n]); n++)
+			;
+		if (!http_same_word(h->headers[i].name, "www-authenticate") || !http_same_word(slice_of(v.p, n), "negotiate"))
+			continue;
+		v = trim(slice_of(v.p + n, v.len - n));
+		for (n = 0; n < v.len && v.p[n] != ' ' && v.p[n] != ','; n++)
+			;
+		*token = slice_of(v.p, n);
+		return true;
+	}
+	return false;
+}
+
 /*
  * chunked := chunk* "0" CRLF CRLF
  * chunk   := 1*8HEXDIG CRLF data CRLF

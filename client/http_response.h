@@ -47,6 +47,12 @@ enum rc http_head_parse(struct cursor in, bool to_head, struct http_head *out, s
 /* The first header of that name (ASCII case ignored), or NULL. */
 const struct http_header *http_head_find(const struct http_head *h, const char *name);
 
+/*
+ * Does the answer ask for, or go on with, `Negotiate` (RFC 4559)? *token is what stands behind it, Base64, empty if
+ * nothing does. A challenge is looked for at the start of each WWW-Authenticate, the only place where servers put it.
+ */
+MUST_CHECK bool http_negotiate(const struct http_head *h, struct slice *token);
+
 MUST_CHECK bool http_same_word(struct slice a, const char *word);	/* ASCII case ignored */
 
 struct http_body {

@@ -13,12 +13,15 @@ static enum rc read_whole(struct cursor in, struct buf *body, unsigned *status)
 {
 	struct http_head head;
 	struct http_body b;
+	struct slice token;
 	size_t used;
 	enum rc rc = http_head_parse(in, false, &head, &used);
 
 	if (rc != RC_OK)
 		return rc;
 	INVARIANT(used <= in.left && head.count <= HTTP_HEADERS_MAX);
+	if (http_negotiate(&head, &token) && token.len)
+		INVARIANT(token.p > in.at && token.p + token.len < in.at + used && !memchr(token.p, ' ', token.len));
 	in.at += used;
 	in.left -= used;
 	*status = head.status;

@@ -12,6 +12,7 @@
 struct kms {
 	struct session *session;
 	int code;
+	bool shut_out;
 	char why[1024];
 };
 
@@ -83,6 +84,11 @@ struct session *kms_session(struct kms *k)
 int kms_error_code(const struct kms *k)
 {
 	return k->code;
+}
+
+bool kms_shut_out(const struct kms *k)
+{
+	return k->shut_out;
 }
 
 const char *kms_error(const struct kms *k)
@@ -218,6 +224,15 @@ static int code_of(unsigned status, const char *message, const char *name)
 	return EXIT_REFUSED;
 }
 
+/* What a 401 means here: a login by ticket, where it was asked for, has been made already. */
+static const char *no_login(const struct session_options *o)
+{
+	if (o->token)
+		return "; it does not take the delegation token (--token, --from-token)";
+	return o->negotiate ? "; it does not take the cookie that it gave for the Kerberos ticket" :
+			      "; it asks for a login that svsm-kms does not know";
+}
+
 static bool refused(struct kms *k, const struct session_answer *a, const cJSON *doc, const char *name)
 {
 	const cJSON *e = doc_member(doc, "RemoteException");
@@ -230,8 +245,7 @@ static bool refused(struct kms *k, const struct session_answer *a, const cJSON *
 		return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u: %s", a->status,
 				type);
 	return kms_fail(k, code_of(a->status, NULL, name), "the server answered %u%s%s%s", a->status,
-			a->reason[0] ? " " : "", a->reason,
-			a->status == 401 ? "; if it wants Kerberos, fetch a delegation token and show it with --token" : "");
+			a->reason[0] ? " " : "", a->reason, a->status == 401 ? no_login(session_of(k->session)) : "");
 }
 
 static bool write_path(struct kms *k, const struct kms_request *r, struct buf *path)
@@ -298,11 +312,12 @@ bool kms_call(struct kms *k, const struct kms_request *r, cJSON **doc)
 		q.body = slice_str(body);
 	}
 	rc = session_call(k->session, &q, &a);
+	k->shut_out = rc == RC_DENIED;
 	cJSON_free(body);
 	if (rc == RC_OK)
 		ok = take_answer(k, r, &a, doc);
 	else
-		ok = kms_fail(k, rc == RC_MACHINE ? EXIT_CONNECT : EXIT_REFUSED, "%s",
+		ok = kms_fail(k, rc == RC_MACHINE ? EXIT_CONNECT : rc == RC_DENIED ? EXIT_AUTH : EXIT_REFUSED, "%s",
 			      session_why(k->session));
 	buf_free(&a.body);
 	return ok;

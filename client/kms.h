@@ -27,6 +27,8 @@ struct session *kms_session(struct kms *k);
 /* About the last call that returned false: an exit code, and a text that may hold anything. */
 int kms_error_code(const struct kms *k);
 const char *kms_error(const struct kms *k);
+/* The last call failed since no login can be made: the next will fare no better. */
+MUST_CHECK bool kms_shut_out(const struct kms *k);
 /* Records an error of the caller's own; returns false. */
 __attribute__((format(printf, 3, 4))) bool kms_fail(struct kms *k, int code, const char *fmt, ...);
 

@@ -16,11 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/b64.h"
+#include "client/negotiate.h"
 #include "client/secure.h"
 #include "client/session.h"
 
 #define COOKIE_MAX 4096
 #define READ_SIZE 65536
+#define LOGIN_ROUNDS 4	/* a login by Kerberos takes one */
 
 struct session {
 	struct session_options o;
@@ -31,6 +34,9 @@ struct session {
 	int64_t deadline;		/* ms on the monotonic clock */
 	char cookie[COOKIE_MAX];	/* as the server wrote it; "" when none */
 	struct buf in;			/* bytes read and not yet used */
+	struct buf send;		/* what a login sends behind Negotiate, Base64; else empty */
+	bool asked;			/* the last answer has a challenge Negotiate */
+	struct buf asked_with;		/* and this behind it, Base64 */
 	bool dated;			/* skew is known */
 	int64_t skew;			/* seconds; server minus us */
 	char why[512];
@@ -59,6 +65,7 @@ struct session *session_new(const struct session_options *o)
 	}
 	s->fd = -1;
 	s->in.max = HTTP_HEAD_MAX + 2 * READ_SIZE;
+	s->send.max = s->asked_with.max = 2 * NEGOTIATE_TOKEN_MAX;
 	return s;
 }
 
@@ -79,6 +86,8 @@ void session_free(struct session *s)
 	hang_up(s);
 	secure_free(s->tls);
 	buf_free(&s->in);
+	buf_free(&s->send);
+	buf_free(&s->asked_with);
 	mem_wipe(s->cookie, sizeof(s->cookie));
 	if (s->token)
 		mem_wipe(s->token, strlen(s->token));
@@ -271,7 +280,7 @@ static bool still_open(const struct session *s)
 
 static void write_target(const struct session *s, const struct session_request *r, struct buf *to)
 {
-	bool name_user = !r->anonymous && !s->token && !s->cookie[0];
+	bool name_user = !r->anonymous && !s->token && !s->cookie[0] && !s->o.negotiate;
 
 	buf_str(to, r->path);
 	if (r->query)
@@ -293,6 +302,8 @@ void session_write_request(const struct session *s, const struct session_request
 	buf_str(to, "User-Agent: svsm-kms/" SVSM_VERSION "\r\nAccept: application/json, */*\r\n");
 	if (!r->anonymous && s->token)
 		buf_fmt(to, "X-Hadoop-Delegation-Token: %s\r\n", s->token);
+	else if (s->send.len)
+		buf_fmt(to, "Authorization: Negotiate %.*s\r\n", (int)s->send.len, (const char *)s->send.p);
 	else if (!r->anonymous && s->cookie[0])
 		buf_fmt(to, "Cookie: hadoop.auth=%s\r\n", s->cookie);
 	if (r->has_body)
@@ -408,6 +419,16 @@ static void keep_cookie(struct session *s, const struct http_head *h)
 	}
 }
 
+static void keep_challenge(struct session *s, const struct http_head *h)
+{
+	struct slice token;
+
+	buf_clear(&s->asked_with);
+	s->asked = http_negotiate(h, &token);
+	if (s->asked)
+		buf_slice(&s->asked_with, token);
+}
+
 /* Drops the first n bytes of what was read. */
 static void consumed(struct session *s, size_t n)
 {
@@ -466,6 +487,7 @@ static enum rc read_answer(struct session *s, const struct session_request *r, s
 	copy_slice(a->type, sizeof(a->type),
 		   http_head_find(&h, "content-type") ? &http_head_find(&h, "content-type")->value : NULL);
 	keep_date(s, &h);
+	keep_challenge(s, &h);
 	if (!r->anonymous)
 		keep_cookie(s, &h);
 	keep = h.keep_alive;
@@ -521,15 +543,126 @@ static bool wants_login(const struct session_answer *a)
 				     strcmp(a->reason, "Anonymous requests are disallowed") == 0));
 }
 
-enum rc session_call(struct session *s, const struct session_request *r, struct session_answer *a)
+/* An answer to the login that is neither a cookie nor a challenge. */
+static enum rc login_refused(struct session *s, const struct session_answer *a)
 {
-	bool had_cookie = s->cookie[0] != 0;
+	const char *advice = negotiate_advice(a->reason);
+
+	if (a->status == 401)
+		return fail(s, RC_DENIED, s->asked ? "the server asks for a Kerberos ticket again after it was shown one" :
+						     "the server knows no login by Kerberos");
+	return fail(s, RC_DENIED, "the server refuses the login by Kerberos: %u%s%s%s%s", a->status, a->reason[0] ? " " : "",
+		    a->reason, advice[0] ? "; " : "", advice);
+}
+
+/* What the server sent behind Negotiate goes to the library. RC_BUSY: s->send has another token for it. */
+static enum rc login_step(struct session *s, struct negotiate *n)
+{
+	BUF in = { .max = NEGOTIATE_TOKEN_MAX }, out = { .max = NEGOTIATE_TOKEN_MAX };
+	char why[sizeof(s->why)];
+	uint8_t *raw = buf_room(&in, NEGOTIATE_TOKEN_MAX);
 	enum rc rc;
 
+	buf_clear(&s->send);
+	if (!raw || !buf_ok(&s->asked_with) ||
+	    b64_read(slice_of(s->asked_with.p, s->asked_with.len), raw, NEGOTIATE_TOKEN_MAX, &in.len) != RC_OK)
+		return fail(s, RC_DENIED, "what the server sent behind Negotiate is not Base64, or too long");
+	rc = negotiate_step(n, slice_of(in.p, in.len), &out, why, sizeof(why));
+	s->deadline = now_ms() + s->o.timeout_ms; /* the KDC's time is not the server's */
+	if (rc == RC_OK || rc == RC_BUSY)
+		b64_write_padded(&s->send, slice_of(out.p, out.len));
+	return rc == RC_DENIED ? fail(s, rc, "%s:%u: %s", s->o.url.host[s->host], s->o.url.port, why) : rc;
+}
+
+/* One login with the host that is connected. RC_BUSY: meanwhile another host answers, to which the ticket means nothing. */
+static enum rc login_at(struct session *s, struct negotiate *n)
+{
+	struct kms_url *url = &s->o.url;
+	struct session_answer a = { 0 };
+	BUF path = { .max = KMS_PATH_MAX + 16 };
+	struct session_request r = { .method = "OPTIONS" };
+	unsigned host = s->host, round;
+	enum rc rc;
+
+	buf_fmt(&path, "%s/v1/", url->path);
+	r.path = buf_text(&path);
+	buf_clear(&s->asked_with);
+	rc = login_step(s, n);
+	for (round = 0; s->send.len && round < LOGIN_ROUNDS && rc != RC_DENIED; round++) {
+		enum rc sent = exchange(s, &r, &a);
+
+		buf_free(&a.body);
+		if (sent != RC_OK)
+			return sent;
+		if (s->host != host)
+			return RC_BUSY;
+		if (a.status != 401 && a.status / 100 != 2)
+			return login_refused(s, &a);
+		if (s->asked_with.len)
+			rc = login_step(s, n);
+		else if (a.status == 401)
+			return login_refused(s, &a);
+		else
+			buf_clear(&s->send);
+	}
+	if (rc == RC_DENIED)
+		return rc;
+	if (rc == RC_BUSY || s->send.len)
+		return fail(s, RC_DENIED, "%s:%u does not prove that it is who the ticket is for; nothing more is sent to it",
+			    url->host[host], url->port);
+	if (!s->cookie[0])
+		return fail(s, RC_DENIED, "%s:%u took the Kerberos ticket, but gave no hadoop.auth cookie for it",
+			    url->host[host], url->port);
+	return RC_OK;
+}
+
+/* A cookie is kept only of a server that has proved itself; after this nothing is sent in just a name any more. */
+static enum rc log_in(struct session *s)
+{
+	char why[sizeof(s->why)];
+	enum rc rc = RC_BUSY;
+	struct negotiate *n;
+	unsigned i;
+
+	s->o.negotiate = true;
+	for (i = 0; i < s->o.url.hosts && rc == RC_BUSY; i++) {
+		mem_wipe(s->cookie, sizeof(s->cookie));
+		if (!still_open(s)) {
+			hang_up(s);
+			rc = connect_any(s);
+			if (rc != RC_OK)
+				return rc;
+		}
+		n = negotiate_new(s->o.url.host[s->host], s->o.principal, why, sizeof(why));
+		if (!n)
+			return fail(s, RC_DENIED, "%s:%u: %s", s->o.url.host[s->host], s->o.url.port, why);
+		rc = login_at(s, n);
+		negotiate_free(n);
+		buf_clear(&s->send);
+	}
+	if (rc == RC_BUSY)
+		rc = fail(s, RC_MACHINE, "the servers come and go while a login is made");
+	if (rc != RC_OK)
+		mem_wipe(s->cookie, sizeof(s->cookie));
+	return rc;
+}
+
+enum rc session_call(struct session *s, const struct session_request *r, struct session_answer *a)
+{
+	bool had_cookie = s->cookie[0] != 0, by_ticket = s->o.negotiate && !r->anonymous && !s->token;
+	enum rc rc = RC_OK;
+
 	s->deadline = now_ms() + s->o.timeout_ms;
-	rc = exchange(s, r, a);
-	if (rc != RC_OK || !wants_login(a) || r->anonymous || !had_cookie)
+	if (by_ticket && !had_cookie)
+		rc = log_in(s);
+	if (rc == RC_OK)
+		rc = exchange(s, r, a);
+	if (rc != RC_OK || !wants_login(a) || r->anonymous || s->token || (by_ticket && !had_cookie))
 		return rc;
 	mem_wipe(s->cookie, sizeof(s->cookie));
-	return exchange(s, r, a);
+	if (by_ticket || (a->status == 401 && s->asked))
+		rc = log_in(s);
+	else if (!had_cookie)
+		return rc;
+	return rc == RC_OK ? exchange(s, r, a) : rc;
 }

@@ -2,7 +2,8 @@
 /*
  * One keep-alive HTTP/1.1 connection to a key management server, with Hadoop's authentication: the first
  * request carries user.name, later ones the cookie that came back; after a 401 once more from the start.
- * Or each carries a delegation token, and neither of the two.
+ * Or each carries a delegation token, and neither of the two. A 401 that asks for Negotiate is answered by a login of its own
+ * with a Kerberos ticket (negotiate.h), whose cookie the following requests carry, and only after the server has proved itself.
  *
  * With https the server has to show a certificate (secure.h). Still, the server and everything between are not
  * trusted: responses are parsed strictly, bounded in size,
@@ -17,6 +18,8 @@
 struct session_options {
 	struct kms_url url;
 	const char *user;	/* borrowed; sent as user.name */
+	const char *principal;	/* borrowed; whose ticket where the server wants one; NULL: that of the default cache */
+	bool negotiate;		/* log in by ticket before anything else is sent, and never by name */
 	const char *token;	/* copied; a delegation token, fit for a header, sent instead; or NULL */
 	unsigned timeout_ms;	/* for one request, connecting included */
 	size_t body_max;	/* of a response, bytes */
@@ -51,7 +54,8 @@ void session_free(struct session *s);
 /*
  * Sends a request and reads the answer, whatever its status. RC_OK: *a is filled in. RC_MACHINE: no
  * connection, connection lost, or timeout. RC_BAD_INPUT: not an HTTP response we accept.
- * RC_NO_ROOM: larger than body_max. After a failure session_why() tells the user what happened.
+ * RC_NO_ROOM: larger than body_max. RC_DENIED: no login by ticket, or a server that does not prove itself.
+ * After a failure session_why() tells the user what happened.
  * The body in *a is the caller's to free, after failures too; start with a zeroed struct.
  */
 enum rc session_call(struct session *s, const struct session_request *r, struct session_answer *a);

@@ -34,12 +34,18 @@ const struct opt cli_common[] = {
 	  .many = true,
 	  .kind = OPT_TEXT,
 	  .arg = "NAME",
-	  .help = "who to be, by simple authentication (default: the login name)" },
+	  .help = "who to be by simple authentication (default: the login name); with Kerberos, the principal whose "
+		  "ticket to use (default: that of the default credential cache)" },
+	{ .name = "negotiate",
+	  .many = true,
+	  .kind = OPT_FLAG,
+	  .help = "log in with a Kerberos ticket before anything else is sent, and never just by name (without it, a server "
+		  "that asks for a ticket gets one)" },
 	{ .name = "token",
 	  .many = true,
 	  .kind = OPT_FILE,
 	  .arg = "FILE",
-	  .help = "a delegation token to show instead of a name: what GETDELEGATIONTOKEN answered" },
+	  .help = "a delegation token to show instead of a name or a ticket: what `token get` printed" },
 	{ .name = "timeout",
 	  .many = true,
 	  .kind = OPT_NUMBER,
@@ -118,9 +124,16 @@ static const struct opt generate_opts[] = {
 	{ 0 },
 };
 
+static const struct opt token_get_opts[] = {
+	{ .name = "renewer", .kind = OPT_TEXT, .arg = "NAME", .help = "who may renew it (default: its owner)" },
+	{ .name = "out", .kind = OPT_FILE, .arg = "FILE", .help = "where to write it; must not exist" },
+	{ 0 },
+};
+
 static const struct opt import_opts[] = {
 	{ .name = "from", .kind = OPT_TEXT, .arg = "URL", .help = "the Hadoop KMS to copy from" },
 	{ .name = "from-user", .kind = OPT_TEXT, .arg = "NAME", .help = "who to be there (default: --user)" },
+	{ .name = "from-negotiate", .kind = OPT_FLAG, .help = "as --negotiate, for that server" },
 	{ .name = "from-token", .kind = OPT_FILE, .arg = "FILE", .help = "a delegation token of that server to show there" },
 	{ .name = "key", .kind = OPT_TEXT, .arg = "PATTERN", .many = true,
 	  .help = "only keys that match this shell pattern; may be repeated" },
@@ -290,11 +303,20 @@ const struct verb cli_verbs[] = {
 	{ "eek reencrypt", "[FILE]", 0, 1, "bring encrypted keys to the current version of their key",
 	  "Reads what eek generate printed, from a file or standard input, and prints the same form.", NULL,
 	  verb_eek_reencrypt, NULL },
+	{ "token get", "", 0, 0, "get a delegation token",
+	  "Whoever has it is its owner until it ends: a day, or longer if the renewer renews it. Prints it, or writes it "
+	  "to a file that only its owner reads; --token takes either. A server that wants Kerberos gives one for a ticket.",
+	  token_get_opts, verb_token_get, NULL },
+	{ "token renew", "FILE", 1, 1, "make a delegation token live longer",
+	  "To be asked by the token's renewer. Prints until when it is good now.", NULL, verb_token_renew, NULL },
+	{ "token cancel", "FILE", 1, 1, "end a delegation token", "To be asked by its owner or its renewer.", NULL,
+	  verb_token_cancel, NULL },
 	{ "import", "", 0, 0, "copy all keys from a running Hadoop KMS",
 	  "Copies names, versions, key material, creation dates, descriptions, attributes and ciphers, then reads "
 	  "every key back and compares. Nothing is ever overwritten: a key that is there with the same content is "
 	  "reported as \"same\", one with other content as a conflict (exit code 6). Safe to repeat. Names that "
-	  "contain @ are not listed by Hadoop KMS and therefore not copied.",
+	  "contain @ are not listed by Hadoop KMS and therefore not copied. A server that wants Kerberos is shown the ticket "
+	  "of kinit. The user needs rights on both sides; where one is missing the report says which.",
 	  import_opts, verb_import, NULL },
 	{ "export", "", 0, 0, "write a copy of the store that the recovery key opens",
 	  "The store is copied as one commit left it, then the copy is checked as by store verify, and removed if it is "

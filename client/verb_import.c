@@ -195,12 +195,22 @@ static bool send_key(struct import *im, const struct key *key)
 	return kms_fail(im->to, EXIT_NOT_FOUND, "the target has no import interface; it is not SVSM-KMS");
 }
 
+/* Which rights import uses where it was refused; the servers' texts name the operation only. */
+static const char *rights(const struct import *im, const struct kms *k)
+{
+	if (kms_error_code(k) != EXIT_AUTH || kms_shut_out(k))
+		return "";
+	return k == im->from ? " (import reads with hadoop.kms.acl.GET_METADATA, GET, and key ACL READ)" :
+			       " (import writes with hadoop.kms.acl.CREATE, SET_KEY_MATERIAL, GET_METADATA, GET, and key ACLs "
+			       "MANAGEMENT, READ)";
+}
+
 static enum outcome failed(struct import *im, const struct kms *k)
 {
-	(void)differs(im, "%s", kms_error(k));
+	(void)differs(im, "%s%s", kms_error(k), rights(im, k));
 	if (im->code == EXIT_OK)
 		im->code = kms_error_code(k);
-	if (kms_error_code(k) == EXIT_CONNECT)
+	if (kms_error_code(k) == EXIT_CONNECT || kms_shut_out(k))
 		im->hopeless = true;
 	return FAILED;
 }
@@ -324,14 +334,18 @@ int verb_import(struct cli *c)
 {
 	struct import im = { .cli = c, .to = cli_kms(c) };
 	const char *from = args_text(&c->args, "from", NULL);
+	struct cli_login as = { 0 };
 	int code;
 
 	if (!from)
 		return cli_fail(c, EXIT_USAGE, "import: --from says which server to copy from");
 	if (!im.to)
 		return EXIT_USAGE;
-	im.from = cli_kms_at(c, "--from", from, args_text(&c->args, "from-user", cli_user(c)),
-			     args_text(&c->args, "from-token", NULL));
+	as.user = args_text(&c->args, "from-user", cli_user(c));
+	as.principal = args_text(&c->args, "from-user", args_text(&c->args, "user", NULL));
+	as.token = args_text(&c->args, "from-token", NULL);
+	as.negotiate = args_has(&c->args, "from-negotiate");
+	im.from = cli_kms_at(c, "--from", from, &as);
 	if (!im.from)
 		return EXIT_USAGE;
 	im.report = c->json ? cJSON_CreateArray() : NULL;

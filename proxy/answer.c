@@ -374,6 +374,8 @@ static const struct java_error java_errors[E_COUNT_] = {
 	[E_RANDOM] = { 503, IO,
 			"The random source failed its tests; nothing was generated" },
 	[E_AUDIT] = { 503, IO, UNLOGGED },
+	[E_GROUPS] = { 503, IO,
+			"Who is asking changed while the groups were looked up; try again" },
 };
 
 static void full_text(const struct wire_ans *ans, char *t, size_t n)
@@ -421,10 +423,47 @@ static void do_as_text(struct work *k, const struct wire_ans *ans, char *t, size
 			 (const char *)who.p, ARG);
 }
 
+/* Texts around the key's name; before is NULL where there is none. */
+struct name_text {
+	const char *before, *after;
+};
+
+static struct name_text name_text_of(enum wire_err e, enum kms_op op)
+{
+	static const struct name_text texts[] = {
+		[E_UPPERCASE] = { "Uppercase key names are unsupported: ", "" },
+		[E_ACL_NAME_TWICE] = { "Multiple entries with same key: key.acl.name=", " and key.acl.name=" },
+		[E_EXISTS] = { "Key ", " already exists in svsm-kms" },
+		[E_NO_KEY] = { "Key ", " not found" },
+		[E_NO_METADATA] = { "Can't find Metadata for key ", "" },
+		[E_GENERATE_NO_KEY] = { "org.apache.hadoop.thirdparty.com.google.common.util.concurrent."
+					"UncheckedExecutionException: java.lang.NullPointerException: No KeyVersion exists "
+					"for key '", "' " },
+	};
+
+	if (e == E_NO_KEY && op == KMS_OP_DELETE_KEY)
+		return (struct name_text){ "Key ", " does not exist in svsm-kms" };
+	return e < ARRAY_LEN(texts) ? texts[e] : (struct name_text){ NULL, NULL };
+}
+
+static void mismatch_text(struct work *k, const struct wire_ans *ans, char *t, size_t n)
+{
+	struct slice other = work_name(k);
+
+	if (k->op != KMS_OP_REENCRYPT_EEK_BATCH)
+		other = k->has_body_name ? slice_of(k->body_name, k->body_name_len) : slice_str("null");
+	snprintf(t, n, "KeyVersion '%.*s' does not belong to the key '%.*s'", ARG, (int)other.len, (const char *)other.p);
+}
+
+/* Where java_errors[] has none. NULL: the exception has no message. */
 static const char *error_text(struct work *k, enum wire_err e, const struct wire_ans *ans, char *t, size_t n)
 {
-	struct slice other;
+	struct name_text around = name_text_of(e, k->op);
 
+	if (around.before) {
+		snprintf(t, n, "%s%.*s%s", around.before, NAME, around.after);
+		return t;
+	}
 	switch (e) {
 	case E_OP_DENIED:
 	case E_KEY_DENIED:
@@ -441,32 +480,8 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 		snprintf(t, n, "Parameter '%s' cannot be empty",
 			 k->route.ep == EP_VERSION || k->route.ep == EP_DECRYPT ? "versionName" : "name");
 		break;
-	case E_UPPERCASE:
-		snprintf(t, n, "Uppercase key names are unsupported: %.*s", NAME);
-		break;
 	case E_LIMIT:
 		snprintf(t, n, "An argument is over its limit of %llu", NUM(0));
-		break;
-	case E_ACL_NAME_TWICE:
-		snprintf(t, n, "Multiple entries with same key: key.acl.name=%.*s and key.acl.name=", NAME);
-		break;
-	case E_EXISTS:
-		snprintf(t, n, "Key %.*s already exists in svsm-kms", NAME);
-		break;
-	case E_NO_KEY:
-		if (k->op == KMS_OP_DELETE_KEY)
-			snprintf(t, n, "Key %.*s does not exist in svsm-kms", NAME);
-		else
-			snprintf(t, n, "Key %.*s not found", NAME);
-		break;
-	case E_NO_METADATA:
-		snprintf(t, n, "Can't find Metadata for key %.*s", NAME);
-		break;
-	case E_GENERATE_NO_KEY:
-		snprintf(t, n,
-			 "org.apache.hadoop.thirdparty.com.google.common.util.concurrent.UncheckedExecutionException: "
-			 "java.lang.NullPointerException: No KeyVersion exists for key '%.*s' ",
-			 NAME);
 		break;
 	case E_MATERIAL_LENGTH:
 		snprintf(t, n, "Wrong key length. Required %d, but got %llu", (int)(int32_t)ans->head.num[0], NUM(1));
@@ -480,11 +495,7 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 		snprintf(t, n, "KeyVersion name '%.*s' does not exist", ARG);
 		break;
 	case E_VERSION_MISMATCH:
-		other = work_name(k);
-		if (k->op != KMS_OP_REENCRYPT_EEK_BATCH)
-			other = k->has_body_name ? slice_of(k->body_name, k->body_name_len) : slice_str("null");
-		snprintf(t, n, "KeyVersion '%.*s' does not belong to the key '%.*s'", ARG, (int)other.len,
-			 (const char *)other.p);
+		mismatch_text(k, ans, t, n);
 		break;
 	case E_CIPHER_KEY:
 		snprintf(t, n, "The configured cipher suite has no key of %llu bits", NUM(0));
@@ -492,13 +503,6 @@ static const char *error_text(struct work *k, enum wire_err e, const struct wire
 	case E_FULL:
 		full_text(ans, t, n);
 		break;
-	case E_RANDOM:
-		return "The random source failed its tests; nothing was generated";
-	case E_NOT_READY:
-	case E_NO_CONFIG:
-		return "The key service is starting; try again";
-	case E_NO_MEMORY:
-		return "The key service has no memory left; delete keys, or raise the limit of locked memory (ulimit -l)";
 	default:
 		snprintf(t, n, "The key service answered with error %d", (int)e);
 	}

@@ -139,35 +139,36 @@ struct slice encode_peer(struct work *k)
 	return slice_of(k->w->peer, inet_pton(AF_INET6, text, k->w->peer) == 1 ? 16 : 0);
 }
 
-/* Who the request claims to be, for looking up groups; the service decides whether it is true. */
+/* Who the request claims to be, for looking up groups: a guess, since the service decides who it is. */
 static struct slice claimed_user(const struct wire_cred *c)
 {
-	struct slice u = c->cookie;
-	const uint8_t *amp;
+	struct slice rest = c->has_cookie ? c->cookie : slice_of("", 0), found = c->has_user ? c->user : slice_of("", 0);
 
-	if (!c->has_cookie || u.len == 0 || !slice_starts(u, "u="))
-		return c->has_user ? c->user : slice_of("", 0);
-	u = slice_of(u.p + 2, u.len - 2);
-	amp = memchr(u.p, '&', u.len);
-	return amp ? slice_of(u.p, (size_t)(amp - u.p)) : u;
+	while (rest.len) {	/* others that share the secret have an order of their own; the last one counts */
+		const uint8_t *amp = memchr(rest.p, '&', rest.len);
+		size_t n = amp ? (size_t)(amp - rest.p) : rest.len;
+
+		if (n >= 2 && memcmp(rest.p, "u=", 2) == 0)
+			found = slice_of(rest.p + 2, n - 2);
+		rest.p += n + (amp != NULL);
+		rest.len -= n + (amp != NULL);
+	}
+	return found;
 }
 
 /*
- * Whose groups go with the request: those of the one acted for. Where it is the core's to say who of two that is, there
- * are none; and a name with a realm is not one of the operating system's.
+ * Whose groups go with the request: those of the one acted for. They count for that name only; when the core finds that it is
+ * somebody else, it says so, and the call is made again with his.
  */
 static struct slice groups_for(const struct work *k, const struct wire_cred *c)
 {
-	struct slice none = slice_of("", 0);
-
-	if (c->has_token && c->has_cookie && c->has_do_as)
-		return none;
+	if (k->group_user.len)
+		return outbuf_slice(&k->group_user);
 	if (c->has_do_as && !c->has_token)
-		return c->do_as.len && !memchr(c->do_as.p, '@', c->do_as.len) && !memchr(c->do_as.p, '/', c->do_as.len) ?
-			       c->do_as : none;
+		return c->do_as;
 	if (k->proof == PROOF_GIVEN)
 		return outbuf_slice(&k->proven_user);
-	return c->has_token ? none : claimed_user(c);
+	return c->has_token ? slice_of("", 0) : claimed_user(c);
 }
 
 static enum metrics_credential shown_by(const struct work *k, const struct wire_cred *c)
@@ -206,12 +207,13 @@ static struct wire_cred cred_of(struct work *k)
 		c.has_user = query_get(k->r->query, "user.name", false, k->user, sizeof(k->user), &c.user);
 	if (c.has_user && (!c.user.p || c.user.len > WIRE_USER_MAX))
 		c.has_user = false;
-	/* Groups of one name must not be lent to another: which of two counts is not ours to say. */
-	if (groups_os && c.has_cookie && c.has_user && !slice_eq(claimed_user(&c), c.user))
-		c.has_user = false;
 	k->shown = shown_by(k, &c);
-	if (groups_os)
-		c.group = groups_of(k->w->groups, groups_for(k, &c), &c.groups);
+	if (groups_os || k->group_user.len) {
+		c.group_user = groups_for(k, &c);
+		if (c.group_user.len > WIRE_USER_MAX)
+			c.group_user.len = 0;
+		c.group = groups_of(k->w->groups, c.group_user, &c.groups);
+	}
 	if (c.has_do_as && k->w->k->peers) {
 		outbuf_reset(&k->w->peer_names);
 		c.names = peers_of(k->w->k->peers, c.peer, &k->w->peer_names);

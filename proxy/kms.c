@@ -42,6 +42,7 @@ static void drop_parts(struct work *k)
 	outbuf_free(&k->gathered);
 	outbuf_free(&k->proven_cookie);
 	outbuf_free(&k->proven_user);
+	outbuf_free(&k->group_user);
 	outbuf_free(&k->gss);
 }
 
@@ -181,10 +182,7 @@ static bool names_page(struct work *k, const struct wire_ans *ans)
 	return false;
 }
 
-/*
- * Is the first call needed that only asks who it is? For a ticket, unless something else counts more; and where the
- * operating system's groups have to be looked up of somebody whom only a delegation token names.
- */
+/* Is the first call needed that only asks who it is? For a ticket, unless something else counts more. */
 static bool asks_first(const struct work *k)
 {
 	const struct hot_settings *h = kms_hot(k->w->k);
@@ -192,7 +190,7 @@ static bool asks_first(const struct work *k)
 	if (k->route.ep == EP_DELEGATION && k->route.delegation == DELEGATION_CANCEL)
 		return false; /* only a cookie says who cancels */
 	if (k->route.ep != EP_DELEGATION && encode_has_token(k->r))
-		return h->groups_os;
+		return false;
 	return h->negotiate && encode_has_ticket(k->r);
 }
 
@@ -217,6 +215,22 @@ static void proven(struct work *k, const struct wire_ans *ans)
 	k->large = false;
 	slot_drop(k);
 	(void)submit(k);
+}
+
+#define GROUPS_ASKED_MAX 4	/* who it is can change: a cookie may end between two calls */
+
+/* The core has decided who it is, and wants to know that one's groups. False: it has been told often enough. */
+static bool again_with_groups(struct work *k, const struct wire_ans *ans)
+{
+	if (k->groups_asked++ == GROUPS_ASKED_MAX)
+		return false;
+	outbuf_reset(&k->group_user);
+	outbuf_add(&k->group_user, ans->arg);
+	if (!outbuf_ok(&k->group_user))
+		return false;
+	slot_drop(k);
+	(void)submit(k);
+	return true;
 }
 
 /* The answer to one call. Its entries of the audit chain are gathered. */
@@ -273,6 +287,8 @@ static void complete(struct work *k, enum rc logged, uint32_t turns, struct work
 			(void)submit(k);
 		return;
 	}
+	if (err == E_GROUPS && again_with_groups(k, &ans))
+		return;
 	if (err == E_OK && k->proof == PROOF_ASKED) {
 		proven(k, &ans);
 		return;

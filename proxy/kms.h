@@ -115,6 +115,8 @@ struct work {
 	enum { PROOF_NONE, PROOF_ASKED, PROOF_GIVEN } proof;
 	struct outbuf proven_cookie;	/* which the first call gave; empty: none */
 	struct outbuf proven_user;	/* whom the first call was answered for */
+	struct outbuf group_user;	/* whose groups the core asked for; empty: it did not */
+	unsigned groups_asked;		/* how often */
 	struct outbuf gss;		/* what the client is to be told by Kerberos */
 	uint32_t generation;	/* of the service, when the call was made */
 	uint32_t names_generation;	/* of the names gathered so far */

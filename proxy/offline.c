@@ -264,6 +264,7 @@ static enum rc ask_acl(struct kms *k, const char *user, uint8_t op, const char *
 	m.cred.has_user = true;
 	m.cred.user = slice_str(user);
 	m.cred.group = cur_of(NULL, 0);
+	m.cred.group_user = m.cred.user;
 	if (groups && settings_bool(k->settings, SET_GROUPS_OS))
 		m.cred.group = groups_of(groups, m.cred.user, &m.cred.groups);
 	wire_acl_req_put(&s, &m);

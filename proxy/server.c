@@ -176,6 +176,16 @@ static enum rc create_workers(struct server *s, char *why, size_t why_len)
 	return RC_OK;
 }
 
+/* Unfinished ones must leave places for connections that are in use. */
+static void limit_handshakes(struct server *s)
+{
+	unsigned most = s->limits.connections / 2;
+
+	if (most > s->limits.handshakes)
+		most = s->limits.handshakes;
+	s->shaking_max = most > s->workers ? most / s->workers : 1;
+}
+
 enum rc server_create(const struct server_config *config, struct server **out, char *why, size_t why_len)
 {
 	const char *headers = config->headers ? config->headers : "";
@@ -194,6 +204,7 @@ enum rc server_create(const struct server_config *config, struct server **out, c
 	s->limits = limits_of(config->limits);
 	raise_descriptors(s, config->workers ? config->workers : cpu_count());
 	rc = create_workers(s, why, why_len);
+	limit_handshakes(s);
 	for (i = 0; rc == RC_OK && i < config->listen_count; i++)
 		rc = add_listeners(s, i, why, why_len);
 	if (rc != RC_OK) {

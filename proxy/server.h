@@ -57,7 +57,7 @@ struct server_limits {
 	unsigned idle_ms;        /* between requests [60 s] */
 	unsigned write_ms;       /* to take the next 64 KiB of a reply [30 s] */
 	unsigned handshake_ms;   /* a TLS handshake, from the connection on [10 s] */
-	unsigned handshakes;     /* TLS handshakes under way, of all workers; above it the oldest is closed [2000] */
+	unsigned handshakes;     /* TLS handshakes under way, shared out to the workers; above it the oldest is closed [2000] */
 	unsigned linger_ms;      /* reading on after an early refusal, so that it is seen [2 s] */
 	unsigned backlog;        /* connections not accepted yet, for each address [500] */
 	size_t memory_max;       /* bytes all large requests together may occupy; 503 [512 MiB] */

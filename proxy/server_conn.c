@@ -182,7 +182,7 @@ static void handshake_over(struct worker *w, struct server_conn *c, bool done)
 	COUNT(w->counters.handshakes_failed, !done);
 	c->state = CONN_READING;
 	timer_clear(c);
-	__atomic_fetch_sub(&w->server->shaking, 1, __ATOMIC_RELAXED);
+	w->shaking--;
 }
 
 void conn_kill(struct worker *w, struct server_conn *c)

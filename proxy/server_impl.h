@@ -139,6 +139,7 @@ struct worker {
 	struct link timer[TIMER_COUNT];
 	struct link all;
 	size_t conns, lingering; /* of this worker, dead ones included */
+	unsigned shaking; /* of these, TLS handshakes under way */
 	struct http_request *spare;
 	size_t spares;
 	struct pool_buf *pool;
@@ -170,7 +171,7 @@ struct server {
 	size_t listeners;
 	unsigned workers, started;
 	unsigned open; /* connections, changed by anybody */
-	unsigned shaking; /* TLS handshakes under way, changed by anybody */
+	unsigned shaking_max; /* TLS handshakes under way at one worker */
 	unsigned linger_max; /* LINGER_CONNS, or what the limit of descriptors leaves */
 	unsigned stop_ms;
 	bool asked; /* server_alive() has asked for a turn */

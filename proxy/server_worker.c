@@ -221,14 +221,31 @@ static void conn_free(struct worker *w, struct server_conn *c)
 	free(c);
 }
 
+/*
+ * Each worker has places of its own for handshakes, so that it can always make room: for a new one the oldest is given up, which
+ * is the likeliest never to end; who needs one answers within a round trip. False: no memory.
+ */
+MUST_CHECK static bool begin_handshake(struct worker *w, struct server_conn *c)
+{
+	struct server *s = w->server;
+
+	if (w->shaking >= s->shaking_max)
+		conn_kill(w, LINK_OF(w->timer[TIMER_HANDSHAKE].next, timer_link));
+	c->tls = tls_conn_new(s->config->tls, c->fd, __atomic_load_n(&s->open, __ATOMIC_RELAXED) > TLS_THRIFTY);
+	if (!c->tls)
+		return false;
+	c->state = CONN_HANDSHAKE;
+	w->shaking++;
+	timer_set(w, c, TIMER_HANDSHAKE);
+	return true;
+}
+
 /* The connection belongs to this worker from now on. */
 static void adopt(struct worker *w, struct server_conn *c)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c };
 
 	c->worker = w;
-	if (c->tls)
-		c->state = CONN_HANDSHAKE;
 	link_append(&w->all, &c->all_link);
 	w->conns++;
 	if (c->over_limit) {
@@ -239,8 +256,10 @@ static void adopt(struct worker *w, struct server_conn *c)
 		conn_kill(w, c);
 	else if (c->over_limit)
 		conn_error(w, c, 503, "Too many connections");
-	else
-		timer_set(w, c, c->tls ? TIMER_HANDSHAKE : TIMER_IDLE);
+	else if (!w->server->config->tls)
+		timer_set(w, c, TIMER_IDLE);
+	else if (!begin_handshake(w, c))
+		conn_kill(w, c);
 }
 
 static void hand_over(struct worker *to, struct server_conn *c)
@@ -284,29 +303,6 @@ static struct worker *least_loaded(struct worker *self)
 	return best;
 }
 
-/* The oldest handshake is the likeliest never to end; who needs one answers within a round trip. */
-MUST_CHECK static bool evict_handshake(struct worker *w)
-{
-	struct link *all = &w->timer[TIMER_HANDSHAKE];
-
-	if (all->next == all)
-		return false;
-	conn_kill(w, LINK_OF(all->next, timer_link));
-	return true;
-}
-
-/* False: there are too many handshakes under way, none of them this worker's, or no memory. */
-MUST_CHECK static bool expect_handshake(struct worker *w, struct server_conn *c)
-{
-	struct server *s = w->server;
-
-	if (__atomic_add_fetch(&s->shaking, 1, __ATOMIC_RELAXED) <= s->limits.handshakes || evict_handshake(w))
-		c->tls = tls_conn_new(s->config->tls, c->fd, __atomic_load_n(&s->open, __ATOMIC_RELAXED) > TLS_THRIFTY);
-	if (!c->tls)
-		__atomic_fetch_sub(&s->shaking, 1, __ATOMIC_RELAXED);
-	return c->tls;
-}
-
 static void turn_away(struct worker *w, struct server_conn *c)
 {
 	COUNT(w->counters.refused, 1);
@@ -333,11 +329,6 @@ static void place(struct worker *w, int fd, const struct sockaddr_storage *from)
 			adopt(w, c);
 		else
 			turn_away(w, c);
-		return;
-	}
-	if (s->config->tls && !expect_handshake(w, c)) {
-		__atomic_fetch_sub(&s->open, 1, __ATOMIC_RELAXED);
-		turn_away(w, c);
 		return;
 	}
 	to = least_loaded(w);

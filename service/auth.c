@@ -116,10 +116,17 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 	return unauthenticated(o, note);
 }
 
-static void take_groups(struct op *o, const struct wire_cred *cred)
+enum wire_err auth_groups(struct op *o, const struct wire_cred *cred)
 {
+	bool os;
+
 	o->static_groups = config_user(o->cfg, o->user);
-	o->os_groups = o->cfg->groups_os ? cred->group : cur_of(NULL, 0);
+	os = o->cfg->groups_os && !o->static_groups;
+	o->os_groups = os ? cred->group : cur_of(NULL, 0);
+	if (!os || slice_eq(cred->group_user, o->user))
+		return E_OK;
+	op_arg(o, o->user);
+	return E_GROUPS;
 }
 
 static enum wire_err do_as_denied(struct op *o, struct slice whom, enum wire_do_as why)
@@ -146,11 +153,14 @@ static enum wire_err act_for(struct op *o, const struct wire_cred *cred)
 {
 	const struct proxy_user *p = config_proxy_user(o->cfg, o->user);
 	struct slice real = o->user, user = cred->do_as;
+	enum wire_err e;
 
 	if (!p || !user_valid(user) || !short_name(o, &user))
 		return do_as_denied(o, cred->do_as, DO_AS_USER);
 	o->user = user;
-	take_groups(o, cred);
+	e = auth_groups(o, cred);
+	if (e != E_OK)
+		return e;
 	if (!acl_permits(&p->whom, &(struct caller){ o->user, slice_of("", 0), o->static_groups, o->os_groups }))
 		return do_as_denied(o, cred->do_as, DO_AS_USER);
 	if (!proxy_user_from(p, cred->peer, cred->name))
@@ -174,7 +184,7 @@ enum wire_err auth_check(struct op *o, const struct wire_cred *cred)
 	signer_drop(&old);
 	if (e == E_OK && cred->has_do_as && !o->by_token)
 		e = act_for(o, cred);
-	if (e == E_OK)
-		take_groups(o, cred);
+	else if (e == E_OK && o->call != CALL_AUTH)
+		e = auth_groups(o, cred);
 	return e;
 }

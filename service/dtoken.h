@@ -3,9 +3,10 @@
  * Delegation tokens: credentials that a user fetches once and jobs then use; their form is in wire/dtoken.h.
  *
  *   password     := HMAC-SHA-256(master key, identifier)
- *   master key n := HMAC-SHA-256(token root, "master key" owner[32] n:u32)
+ *   master key n := HMAC-SHA-256(token root, "master key" owner[32] n:u32 simple:u32)
  *
- * owner: of the store, zeros if it has none; n = issue date / update interval: keys roll by themselves and are stored nowhere.
+ * owner: of the store, zeros if it has none; simple: 1 under type simple, which believes names, else 0; n = issue date / update
+ * interval: keys roll by themselves and are stored nowhere.
  *
  * A token counts if its password fits and the table of tokens has it: every one of them is a sealed record,
  * so a cancelled one stays cancelled whatever is done to the store. Nothing that a token says is believed

@@ -250,7 +250,8 @@ static enum krb_result accept_token(struct crypto *c, const struct krb_accept_op
 	if (k == KRB_OK)
 		k = answer(c, o, t, ap, out);
 	if (k == KRB_OK)	/* last: what is refused for another reason leaves no trace */
-		k = krb_replay_enter(r, slice_of(ap->client.b, ap->client.len), ap->authenticator, o->now_ms, o->skew_ms);
+		k = krb_replay_enter(r, slice_of(ap->client.b, ap->client.len), ap->authenticator, ap->made_ms, o->now_ms,
+				     o->skew_ms);
 	if (k != KRB_OK)
 		return k;
 	out->ends_ms = ap->ends_ms;
@@ -308,6 +309,8 @@ const char *krb_result_text(enum krb_result r)
 		[KRB_NOT_YET] = FAILED "Ticket not yet valid (33)): check the clocks",
 		[KRB_SKEW] = FAILED "Clock skew too great (37)): check the clocks",
 		[KRB_REPLAY] = FAILED "Request is a replay (34)): send a new one",
+		[KRB_FORGOTTEN] = FAILED "The authenticator is from before what is remembered, since "
+				  "svsm.kms.kerberos.skew.sec was raised): set the client's clock, or try again in some minutes",
 		[KRB_BUSY] = "GSSException: too many logins to remember; try again in some minutes, and use the cookie",
 		[KRB_FLAGS] = FAILED "user-to-user, DCE style, or an invalid, anonymous or restricted ticket)",
 		[KRB_REALM] = FAILED "the KDC has not checked the path of realms)",

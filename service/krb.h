@@ -40,8 +40,10 @@ struct slice krb_keytab_realm(const struct krb_keys *k);
 MUST_CHECK bool krb_keytab_serves(const struct krb_keys *k, struct slice principal);
 
 /*
- * The authenticators that were accepted and could be accepted again, by hash. An entry stays for twice the skew.
- * Nothing pushes one out before: a full cache refuses (KRB_BUSY). Only requests that passed every other check enter, and
+ * The authenticators that were accepted and could be accepted again, by hash. An entry stays as long as its time is within
+ * the skew, and nothing pushes one out before: a full cache refuses (KRB_BUSY). What is as old as one that has gone is
+ * refused (KRB_FORGOTTEN), should it be within the skew once more: because a reload has raised that, or a worker has read
+ * its clock long ago. Only requests that passed every other check enter, and
  * one client may hold a quarter of it at most, so that it takes several clients of the realm to fill it.
  * Memory grows with what is live: 32 bytes an entry and 272 KiB, 8.3 MiB at most. Has its own lock.
  */
@@ -55,6 +57,7 @@ struct krb_replay {
 	uint32_t *share;
 	struct krb_replay_chunk *chunk[64];
 	uint32_t made, live, max, oldest, newest, free;
+	uint32_t since;			/* all that was accepted and made then or later is there; in TICKs */
 };
 /* RC_MACHINE: no randomness; RC_NO_ROOM: no memory. */
 enum rc krb_replay_init(struct krb_replay *r, struct crypto *c, struct crypto_random *random);
@@ -85,6 +88,7 @@ enum krb_result {
 	KRB_NOT_YET,
 	KRB_SKEW,
 	KRB_REPLAY,
+	KRB_FORGOTTEN,	/* so old that it cannot be told from a replay */
 	KRB_BUSY,	/* the cache of replays is full of live entries */
 	KRB_FLAGS,	/* user-to-user, DCE style, invalid or anonymous ticket, no GSS checksum */
 	KRB_REALM,	/* came through realms that no KDC has checked */

@@ -32,9 +32,12 @@ MUST_CHECK bool krb_name_add(struct krb_name *n, struct slice part, bool realm);
 /* Is the full principal one that this entry of krb_accept_options.principals stands for? */
 MUST_CHECK bool krb_principal_fits(struct slice wanted, struct slice full);
 
-/* Enters an authenticator of a client: KRB_OK, KRB_REPLAY, KRB_BUSY or KRB_MACHINE. */
-enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, struct slice authenticator, uint64_t now_ms,
-				 uint64_t skew_ms);
+/*
+ * Enters an authenticator of a client, made at made_ms, which is within the skew: KRB_OK, KRB_REPLAY, KRB_FORGOTTEN, KRB_BUSY
+ * or KRB_MACHINE.
+ */
+enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, struct slice authenticator, uint64_t made_ms,
+				 uint64_t now_ms, uint64_t skew_ms);
 
 /* One AP-REQ, verified. */
 struct krb_ap {

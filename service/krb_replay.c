@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cache of replays: a hash table with chains over entries that are also in one queue by age. All entries stay equally
- * long, so the queue is in order of their end. Links are indices + 1; 0 is none.
+ * The cache of replays: a hash table with chains over entries that are also in one queue by their coming. One that came
+ * early with a time to come keeps those behind it, none longer than twice the skew. Links are indices + 1; 0 is none.
  */
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@ struct entry {
 	uint8_t hash[16];
 	uint32_t chain, younger;
 	uint32_t share;
-	uint32_t ends;		/* in TICKs */
+	uint32_t made;		/* the authenticator, in TICKs */
 };
 #define TICK(ms) ((uint32_t)((ms) >> 10))
 struct krb_replay_chunk {
@@ -73,18 +73,20 @@ static uint32_t *bucket_of(const struct krb_replay *r, const uint8_t *h)
 	return &r->bucket[h[0] | h[1] << 8];
 }
 
-/* Lets go of what has ended. */
-static void retire(struct krb_replay *r, uint64_t now_ms)
+/* Lets go of what is out of the skew, even if the parts of a TICK that are not known are as large as can be. */
+static void retire(struct krb_replay *r, uint64_t now_ms, uint64_t skew_ms)
 {
 	unsigned budget = RETIRE_AT_ONCE;
 
-	while (r->oldest && budget-- && entry_at(r, r->oldest)->ends < TICK(now_ms)) {
+	while (r->oldest && budget-- && entry_at(r, r->oldest)->made + TICK(skew_ms) + 2 <= TICK(now_ms)) {
 		uint32_t link = r->oldest, *from;
 		struct entry *e = entry_at(r, link);
 
 		for (from = bucket_of(r, e->hash); *from != link; from = &entry_at(r, *from)->chain)
 			;
 		*from = e->chain;
+		if (r->since <= e->made)
+			r->since = e->made + 1;
 		r->oldest = e->younger;
 		if (!r->oldest)
 			r->newest = 0;
@@ -109,7 +111,7 @@ static uint32_t take(struct krb_replay *r)
 	return r->chunk[c] ? ++r->made : 0;
 }
 
-static enum krb_result enter(struct krb_replay *r, const uint8_t *h, uint32_t share, uint64_t now_ms, uint64_t skew_ms)
+static enum krb_result enter(struct krb_replay *r, const uint8_t *h, uint32_t share, uint32_t made)
 {
 	uint32_t *bucket = bucket_of(r, h), link;
 	struct entry *e;
@@ -117,13 +119,15 @@ static enum krb_result enter(struct krb_replay *r, const uint8_t *h, uint32_t sh
 	for (link = *bucket; link; link = entry_at(r, link)->chain)
 		if (memcmp(entry_at(r, link)->hash, h, sizeof(e->hash)) == 0)
 			return KRB_REPLAY;
+	if (made < r->since)
+		return KRB_FORGOTTEN;
 	if (r->live >= r->max || r->share[share] >= r->max / 4)
 		return KRB_BUSY;
 	link = take(r);
 	if (!link)
 		return KRB_MACHINE;
 	e = entry_at(r, link);
-	*e = (struct entry){ .chain = *bucket, .share = share, .ends = TICK(now_ms + 2 * skew_ms) + 1 };
+	*e = (struct entry){ .chain = *bucket, .share = share, .made = made };
 	memcpy(e->hash, h, sizeof(e->hash));
 	*bucket = link;
 	if (r->newest)
@@ -136,8 +140,8 @@ static enum krb_result enter(struct krb_replay *r, const uint8_t *h, uint32_t sh
 	return KRB_OK;
 }
 
-enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, struct slice authenticator, uint64_t now_ms,
-				 uint64_t skew_ms)
+enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, struct slice authenticator, uint64_t made_ms,
+				 uint64_t now_ms, uint64_t skew_ms)
 {
 	uint8_t h[CRYPTO_HASH_LEN], who[CRYPTO_HASH_LEN];
 	enum krb_result k;
@@ -145,8 +149,8 @@ enum krb_result krb_replay_enter(struct krb_replay *r, struct slice client, stru
 	if (hash(r, authenticator, h) != RC_OK || hash(r, client, who) != RC_OK)
 		return KRB_MACHINE;
 	pthread_mutex_lock(&r->lock);
-	retire(r, now_ms);
-	k = enter(r, h, (uint32_t)(who[0] | who[1] << 8) % SHARES, now_ms, skew_ms);
+	retire(r, now_ms, skew_ms);
+	k = enter(r, h, (uint32_t)(who[0] | who[1] << 8) % SHARES, TICK(made_ms));
 	pthread_mutex_unlock(&r->lock);
 	return k;
 }

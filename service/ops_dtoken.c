@@ -148,12 +148,12 @@ static const char *date_text(int64_t ms, char out[64])
 
 /*
  * The last master key is kept: making it costs as much as using it. What was made before the store had this owner does not
- * count: whoever configured then could call himself anybody.
+ * count: whoever configured then could call himself anybody; nor, where names are proven, what was made when they were not.
  */
 static enum rc password_of(struct op *o, struct slice identifier, int32_t n, uint8_t out[DTOKEN_PASSWORD_LEN])
 {
 	const struct crypto_mac_key *root = &o->s->store.key_token;
-	uint32_t number = (uint32_t)n;
+	uint64_t number = (uint32_t)n | (o->cfg->auth == AUTH_SIMPLE ? 1ull << 32 : 0);
 	const struct owner *owner = &o->s->txn.owner;
 	struct slice parts[] = { slice_str("master key"), slice_of(owner->id, sizeof(owner->id)),
 				 slice_of(&number, sizeof(number)) };

@@ -8,6 +8,8 @@
 #include "service/rights.h"
 #include "service/state.h"
 
+#define SECRETS "svsm.secret."	/* how the names of properties begin that are secrets in the clear */
+
 /* Body: isolation:u32 version:str16 */
 enum wire_err op_hello(struct op *o)
 {
@@ -31,7 +33,7 @@ static enum rc config_digest(struct op *o, const struct wire_config_req *m, uint
 		struct slice parts[] = { slice_of(lens, sizeof(lens)), name, value };
 		size_t i;
 
-		if (slice_starts(name, "svsm.secret."))
+		if (slice_starts(name, SECRETS))
 			continue;
 		for (i = 0; rc == RC_OK && i < ARRAY_LEN(parts); i++)
 			rc = crypto_sha256_two(o->w->crypto, slice_of(out, CRYPTO_HASH_LEN), parts[i], out);
@@ -51,18 +53,34 @@ static void note_config(struct op *o, enum wire_err e, uint64_t version, const u
 	chain_control(o, CHAIN_CONFIG, e, slice_of(detail, sizeof(detail)));
 }
 
+/* A bundle is a file that others read: its signature keeps no secret. RC_BAD_INPUT as config_parse() does. */
+static enum rc bundle_check(struct cursor in, struct slice *bad, const char **why)
+{
+	struct slice value;
+
+	*why = "a secret in the clear has no place in a bundle, which others can read: sign again with `svsm-kms owner "
+	       "sign`, which seals the keytab (--keytab FILE --core-key HEX) and leaves other secrets out, and change those "
+	       "that were in it";
+	while (wire_property_next(&in, bad, &value))
+		if (slice_starts(*bad, SECRETS))
+			return RC_BAD_INPUT;
+	return RC_OK;
+}
+
 /* Parses, judges, puts in force. by: who signed it, or NULL. */
 static enum wire_err configure(struct op *o, const struct wire_config_req *m, const struct signed_by *by)
 {
 	struct svc *s = o->s;
-	struct config *made, *old;
+	struct config *made = NULL, *old;
 	uint8_t hash[CRYPTO_HASH_LEN];
 	struct slice bad;
 	const char *why;
 	enum wire_err e;
 	enum rc rc;
 
-	rc = config_parse(m, &made, &bad, &why);
+	rc = by ? bundle_check(m->property, &bad, &why) : RC_OK;
+	if (rc == RC_OK)
+		rc = config_parse(m, &made, &bad, &why);
 	if (rc == RC_BAD_INPUT) {
 		char text[512];
 		struct sink t = sink_of(text, sizeof(text));
@@ -586,13 +604,15 @@ enum wire_err op_acl_check(struct op *o)
 	struct wire_acl_req m;
 	const struct key *k;
 	enum acl_type t;
+	enum wire_err e;
 	bool ok;
 
 	if (wire_acl_req_get(o->in, &m) != RC_OK || m.op == OP_NONE || !m.cred.has_user)
 		return E_BAD_MESSAGE;
 	o->user = m.cred.user;
-	o->static_groups = config_user(o->cfg, o->user);
-	o->os_groups = o->cfg->groups_os ? m.cred.group : cur_of(NULL, 0);
+	e = auth_groups(o, &m.cred);
+	if (e != E_OK)
+		return e;
 	t = needs[m.op].acl;
 	ok = rights_op_allowed(o, t);
 	if (!ok && m.op == OP_INVALIDATE_CACHE)

@@ -71,7 +71,7 @@ struct svc_worker {
 	struct crypto_mac_key dt_key;
 	uint64_t dt_root;
 	uint8_t dt_owner[32];
-	uint32_t dt_number;
+	uint64_t dt_number;
 };
 
 /* One call in progress. */

@@ -292,7 +292,8 @@ static uint32_t finish(struct op *o, uint32_t call, enum wire_err e, uint8_t *rs
 		o->out = sink_of(rsp, room);
 		wire_ans_begin(&o->out);
 	}
-	if (e == E_TOO_BIG || e == E_BUSY) {
+	if (e == E_TOO_BIG || e == E_BUSY || e == E_GROUPS) {
+		o->ans.cookie = slice_of("", 0);	/* who is made known is in the audit chain */
 		o->ans.head.events = 0;	/* the call will be made again; its events belong to that */
 		chain_undo(o);
 	} else {

@@ -114,7 +114,8 @@ enum {
 	CRED_NEGOTIATE = 8,
 	CRED_DO_AS = 16,
 	CRED_TLS = 32,
-	CRED_ALL = 63
+	CRED_GROUPS = 64,
+	CRED_ALL = 127
 };
 
 /* A text that is there if its flag is set. */
@@ -140,11 +141,14 @@ MUST_CHECK static bool cred_get(struct cursor *c, struct wire_cred *out)
 	       get_if(c, out->has_user, WIRE_USER_MAX, &out->user) &&
 	       get_if(c, out->has_token, WIRE_TOKEN_MAX, &out->token) &&
 	       get_if(c, out->has_negotiate, WIRE_NEGOTIATE_MAX, &out->negotiate) &&
-	       get_if(c, out->has_do_as, WIRE_USER_MAX, &out->do_as) && cur_str16(c, 16, &out->peer) &&
+	       get_if(c, out->has_do_as, WIRE_USER_MAX, &out->do_as) &&
+	       get_if(c, flags & CRED_GROUPS, WIRE_USER_MAX, &out->group_user) &&
+	       (out->group_user.len != 0) == !!(flags & CRED_GROUPS) && cur_str16(c, 16, &out->peer) &&
 	       (out->peer.len == 0 || out->peer.len == 4 || out->peer.len == 16) &&
 	       cur_le16(c, &out->names) && out->names <= WIRE_PEER_NAMES_MAX &&
 	       get_texts(c, out->names, WIRE_GROUP_MAX, &out->name) && cur_le16(c, &out->groups) &&
-	       out->groups <= WIRE_GROUPS_MAX && get_texts(c, out->groups, WIRE_GROUP_MAX, &out->group);
+	       out->groups <= (out->group_user.len ? WIRE_GROUPS_MAX : 0) &&
+	       get_texts(c, out->groups, WIRE_GROUP_MAX, &out->group);
 }
 
 void wire_cred_put(struct sink *s, const struct wire_cred *c)
@@ -157,7 +161,8 @@ void wire_cred_put(struct sink *s, const struct wire_cred *c)
 		     { c->has_user, CRED_USER, &c->user },
 		     { c->has_token, CRED_TOKEN, &c->token },
 		     { c->has_negotiate, CRED_NEGOTIATE, &c->negotiate },
-		     { c->has_do_as, CRED_DO_AS, &c->do_as } };
+		     { c->has_do_as, CRED_DO_AS, &c->do_as },
+		     { c->group_user.len != 0, CRED_GROUPS, &c->group_user } };
 	uint8_t flags = c->tls ? CRED_TLS : 0;
 	size_t i;
 

@@ -146,6 +146,7 @@ enum wire_err {
 	E_ADMIN_DENIED, /* not in hadoop.kms.http.administrators */
 	E_KEYTAB,       /* arg: what is wrong with it */
 	E_AUDIT,        /* the audit chain cannot be kept, and the setting says to refuse */
+	E_GROUPS,       /* the operating system's groups of arg are needed: ask again with them; nothing was done */
 	E_COUNT_
 };
 
@@ -198,10 +199,10 @@ const char *wire_keyop_name(unsigned op);	/* "MANAGEMENT"; never NULL */
 /* ---- requests on behalf of a user ---- */
 
 /*
- * cred := flags:u8 [cookie:str16] [user:str16] [token:str16] [negotiate:str16] [do_as:str16] peer:str16
- *         names:u16 name:str16[names] groups:u16 group:str16[groups]
+ * cred := flags:u8 [cookie:str16] [user:str16] [token:str16] [negotiate:str16] [do_as:str16] [group_user:str16]
+ *         peer:str16 names:u16 name:str16[names] groups:u16 group:str16[groups]
  * What a request shows of who is calling, as it came: nothing of it is believed before it is proven. peer,
- * names and groups are the proxy's word.
+ * names and groups are the proxy's word; the groups count for group_user and for nobody else.
  */
 struct wire_cred {
 	bool has_cookie, has_user, has_token, has_negotiate, has_do_as, tls;
@@ -213,8 +214,9 @@ struct wire_cred {
 	uint16_t names;
 	struct cursor
 		name; /* those host names of the proxy-user rules that are this peer; wire_group_next() */
+	struct slice group_user; /* whose groups were looked up; empty: nobody's, and there are none */
 	uint16_t groups;
-	struct cursor group; /* the operating system's groups of the user acted for; wire_group_next() */
+	struct cursor group; /* what the operating system says they are; wire_group_next() */
 };
 void wire_cred_put(struct sink *s, const struct wire_cred *c);
 MUST_CHECK bool wire_group_next(struct cursor *c, struct slice *out);

@@ -29,7 +29,9 @@ def results():
                  "memory": {"svsm-kms idle": mem}, "crossings": {"decrypt 64": [0.1, 0.2, 0.3]}, "skipped": {}},
         "tls": {"runs": {"decrypt 64 svsm-kms": [run(70, 500, 14)], "decrypt 64 plain text": [run(100, 500, 10)],
                          "1.3 full svsm-kms": [{"per_s": 10, "us": 500}], "1.3 full nginx": [{"per_s": 20, "us": 400}],
-                         "1.3 resumed svsm-kms": [{"per_s": 10, "us": 500}]}, "skipped": {}},
+                         "1.3 resumed svsm-kms": [{"per_s": 10, "us": 500}]}, "skipped": {},
+                "alone": {"64 tls": [{"per_s": v, "us": 14, "client_us": 9} for v in (50, 71, 90)],
+                          "64 plain": [{"per_s": 100, "us": 10, "client_us": 6}]}},
         "logins": {"runs": [{"SPNEGO": {"per_s": 30, "us": v}, "cookie": {"per_s": 60, "us": 20}} for v in (30, 50, 70)]},
         "durable": {"fdatasync_per_s": [1000], "create_per_s": [19000], "commits_per_s": [500],
                     "changes_per_commit": [38], "us": [40]},
@@ -62,6 +64,15 @@ def test_what_is_not_reached_is_said():
     assert got["trusted lines, service"] == "NO"
 
 
+def test_tls_is_judged_where_the_server_is_the_slower_side():
+    raw = results()
+    name = "decrypt over TLS, 64 connections, against plain text"
+    raw["tls"]["alone"]["64 tls"] = [run(69, 500, 14)]
+    assert verdicts(raw)[name] == "NO"
+    raw["tls"]["alone"] = {}        # one processor: not measured
+    assert verdicts(raw)[name] == ""
+
+
 def test_a_smaller_store_must_open_in_proportion():
     raw = results()
     assert verdicts(raw)["500000 keys: open and verified"] == "yes"
@@ -85,6 +96,7 @@ def test_the_tables_stand_whatever_is_missing(capsys):
     report.show(raw)
     out = capsys.readouterr().out
     assert any(line.split() == "| SPNEGO | 30 | 50.0 | 2.50 |".split() for line in out.splitlines())
+    assert any(line.split() == "| decrypt 64 | 71 | 14.0 | 9.0 | 100 | 10.0 | 6.0 | 0.71 |".split() for line in out.splitlines())
     assert "not measured: nginx: nginx is not installed" in out
     assert "none finished" in out
 

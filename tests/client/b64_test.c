@@ -30,9 +30,12 @@ TEST(the_vectors_of_the_standard_are_written_and_read_padded_or_not)
 
 	for (i = 0; i < ARRAY_LEN(v); i++) {
 		BUF b = { .max = 100 };
+		BUF padded = { .max = 100 };
 
 		b64_write(&b, slice_str(v[i].plain));
 		EXPECT_STR(buf_text(&b), v[i].text);
+		b64_write_padded(&padded, slice_str(v[i].plain));
+		EXPECT_STR(buf_text(&padded), v[i].padded);
 		EXPECT(read_text(v[i].text, out, sizeof(out), &len) == RC_OK);
 		EXPECT(slice_is(slice_of(out, len), v[i].plain));
 		EXPECT(read_text(v[i].padded, out, sizeof(out), &len) == RC_OK);
@@ -52,6 +55,10 @@ TEST(every_byte_survives_and_both_alphabets_are_read)
 	EXPECT(b64_read(slice_of(b.p, b.len), out, sizeof(out), &len) == RC_OK);
 	EXPECT_INT(len, sizeof(all));
 	EXPECT_MEM(out, all, sizeof(all));
+	buf_clear(&b);
+	buf_str(&b, "before -_ ");	/* is left as it is */
+	b64_write_padded(&b, slice_of("\xfb\xff\xbf\xfb", 4));
+	EXPECT_STR(buf_text(&b), "before -_ +/+/+w==");
 	EXPECT(read_text("-_+/", out, sizeof(out), &len) == RC_OK);
 	EXPECT_MEM(out, "\xfb\xff\xbf", 3);
 }

@@ -3,6 +3,8 @@
 #include "client/http_response.h"
 #include "tests/test.h"
 
+#include <stdio.h>
+
 #define BODY_MAX 4096
 
 static enum rc read_all(const void *p, size_t len, struct buf *body, struct http_head *h)
@@ -197,4 +199,43 @@ TEST(answers_that_have_no_body_need_no_length)
 	EXPECT(h.framing == HTTP_NO_BODY && !h.keep_alive);
 	EXPECT(http_head_parse(cur_of(head, sizeof(head) - 1), true, &h, &used) == RC_OK);
 	EXPECT(h.framing == HTTP_NO_BODY);
+}
+
+static const char *challenge(const char *headers)
+{
+	static char text[1024];
+	static char found[128];
+	struct http_head h;
+	struct slice token;
+	size_t used;
+
+	snprintf(text, sizeof(text), "HTTP/1.1 401 Unauthorized\r\n%sContent-Length: 0\r\n\r\n", headers);
+	EXPECT(http_head_parse(cur_of(text, strlen(text)), false, &h, &used) == RC_OK);
+	if (!http_negotiate(&h, &token))
+		return "no";
+	EXPECT(token.len < sizeof(found) - 3);
+	snprintf(found, sizeof(found), "[%.*s]", (int)token.len, (const char *)token.p);
+	return found;
+}
+
+TEST(negotiate_is_found_with_and_without_a_token_and_beside_other_schemes)
+{
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiate\r\n"), "[]");
+	EXPECT_STR(challenge("www-authenticate: NEGOTIATE\r\n"), "[]");
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiate YWJj+/==\r\n"), "[YWJj+/==]");
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiate   YWJj  \r\n"), "[YWJj]");
+	EXPECT_STR(challenge("WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Negotiate\r\n"), "[]");
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiate, Basic realm=\"x\"\r\n"), "[]");
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiate YWJj, Basic\r\n"), "[YWJj]");
+}
+
+TEST(what_only_looks_like_negotiate_is_not)
+{
+	EXPECT_STR(challenge(""), "no");
+	EXPECT_STR(challenge("WWW-Authenticate:\r\n"), "no");
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiated\r\n"), "no");
+	EXPECT_STR(challenge("WWW-Authenticate: Negotiat\r\n"), "no");
+	EXPECT_STR(challenge("WWW-Authenticate: Basic Negotiate\r\n"), "no");
+	EXPECT_STR(challenge("X-WWW-Authenticate: Negotiate\r\n"), "no");
+	EXPECT_STR(challenge("Proxy-Authenticate: Negotiate\r\n"), "no");
 }

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "service/keytab.h"
 #include "tests/fake/core.h"
 
 _Atomic uint64_t fake_mono = 1000;
@@ -34,6 +35,17 @@ static enum rc entropy(void *ctx, uint8_t *out, size_t len)
 		out[i] = (uint8_t)(z >> 56);
 	}
 	return RC_OK;
+}
+
+struct slice core_seal_keytab(struct core *c, struct slice keytab, uint8_t *out)
+{
+	struct crypto *crypto = crypto_new();
+	struct wire_status st;
+
+	INVARIANT(crypto && core_status(c, &st) == E_OK);
+	INVARIANT(crypto_upload_seal(crypto, st.upload_key, slice_str(KEYTAB_PURPOSE), keytab, out) == RC_OK);
+	crypto_free(crypto);
+	return slice_of(out, keytab.len + CRYPTO_UPLOAD_OVERHEAD);
 }
 
 size_t core_hex(const char *hex, uint8_t *out, size_t max)
@@ -237,7 +249,8 @@ struct wire_cred core_cred(struct core *c)
 		cred.names = 1;
 	}
 	cred.name = cur_of(c->name_bytes, sizeof(c->name_bytes) - n.left);
-	for (i = 0; c->groups[i]; i++) {
+	cred.group_user = c->groups_user ? slice_str(c->groups_user) : c->has_do_as ? c->do_as : c->user;
+	for (i = 0; cred.group_user.len && c->groups[i]; i++) {
 		sink_str16(&s, slice_str(c->groups[i]));
 		cred.groups++;
 	}

@@ -61,6 +61,7 @@ struct core {
 	const char *peer_name;	/* NULL: none */
 	uint8_t name_bytes[300];
 	const char *groups[8];	/* as the proxy looked them up; ends with NULL */
+	const char *groups_user;	/* of whom; NULL: do_as, or user */
 	uint8_t group_bytes[1024];
 	/* the request being built */
 	uint8_t *req;
@@ -149,6 +150,9 @@ struct slice core_current(struct core *c, const char *name);
 enum wire_err core_dt_get(struct core *c, const char *renewer, uint8_t *out, struct slice *token);
 enum wire_err core_dt_renew(struct core *c, struct slice token, uint64_t *until);
 enum wire_err core_dt_cancel(struct core *c, struct slice token);
+
+/* A keytab as an owner's bundle carries it: sealed to this core's upload key. out: keytab.len + CRYPTO_UPLOAD_OVERHEAD bytes. */
+struct slice core_seal_keytab(struct core *c, struct slice keytab, uint8_t *out);
 
 size_t core_hex(const char *hex, uint8_t *out, size_t max);
 

@@ -9,7 +9,7 @@ import subprocess
 
 import kms
 from kms import equal, expect, fresh_dir, test
-from setting import REFERENCE, AUTH, NAMES, login, ours_only, secure_site, server
+from setting import REFERENCE, AUTH, NAMES, login, ours_only, realm, secure_site, server
 
 OP = "/kms/v1/?op="
 INVALID = "org.apache.hadoop.security.token.SecretManager$InvalidToken: "
@@ -138,7 +138,8 @@ def command():
     ours_only()
 
     def run(*args, code=0):
-        done = subprocess.run([kms.BIN, *args], capture_output=True, text=True, timeout=60 * kms.SLOW, check=False)
+        done = subprocess.run([kms.BIN, *args], capture_output=True, text=True, timeout=60 * kms.SLOW, check=False,
+                              env=realm().env())
         equal(done.returncode, code, f"{args}: {done.stdout} {done.stderr}")
         return done.stdout + done.stderr
 
@@ -147,7 +148,7 @@ def command():
         files = [os.path.join(fresh_dir(), "token") for _ in urls]
         for s, file in zip((old, new), files):
             kms.write(file, s.negotiate(login(), "GET", OP + "GETDELEGATIONTOKEN").body.decode(), 0o600)
-        expect("--token" in run("key", "create", "k", "--url", urls[0], "--user", "alice", code=4))
+        expect("kinit" in run("key", "create", "k", "--url", urls[0], "--user", "alice", code=4))
         run("key", "create", "k", "--url", urls[0], "--token", files[0])
         copy = ("import", "--from", urls[0], "--url", urls[1], "--token", files[1])
         run(*copy, code=4)

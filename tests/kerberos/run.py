@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 import kdc  # noqa: E402
 import kms  # noqa: E402
 
-MODULES = ("handshake", "refusals", "keytab", "cluster", "delegation")
+MODULES = ("handshake", "refusals", "keytab", "cluster", "delegation", "command", "migration")
 
 if __name__ == "__main__":
     try:

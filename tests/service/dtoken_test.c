@@ -311,6 +311,28 @@ TEST(a_token_is_of_one_core_and_its_store)
 	core_stop(&c);
 }
 
+/* Type simple believes names: what anybody could fetch in any name is none where names are to be proven. */
+TEST(a_token_of_type_simple_is_nobodys_under_kerberos)
+{
+	static const char *const krb[] = { OPEN, "hadoop.kms.authentication.type", "kerberos",
+					   "hadoop.kms.authentication.kerberos.principal", "HTTP/kms.example.com", NULL };
+	static const char *const simple[] = { OPEN, "hadoop.kms.authentication.type", "simple", NULL };
+	struct slice t;
+	struct core c;
+
+	core_ready(&c);
+	EXPECT_INT(core_config_list(&c, simple), E_OK);
+	t = alices(&c);
+	EXPECT_INT(use(&c, t), E_OK);
+	EXPECT_INT(core_config_list(&c, krb), E_OK);
+	EXPECT_INT(use(&c, t), E_TOKEN);
+	EXPECT(c.ans.user.len == 0 && c.ans.cookie.len == 0);
+	EXPECT_INT(core_dt_cancel(&c, t), E_TOKEN);
+	EXPECT_INT(core_config_list(&c, simple), E_OK);
+	EXPECT_INT(use(&c, t), E_OK);		/* it was not harmed */
+	core_stop(&c);
+}
+
 TEST(a_token_is_not_what_one_asks_for_a_token_with)
 {
 	struct slice t, u = { 0 };

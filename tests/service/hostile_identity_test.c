@@ -76,7 +76,7 @@ static void configure(uint32_t flags, const uint8_t *store)
 		"hadoop.user.group.static.mapping.overrides", "victim=staff",
 	};
 	struct wire_signed_req m = { .version = 1, .flags = flags, .public_der = slice_of(w.pub, w.npub) };
-	uint8_t text[8192], sig[CRYPTO_SIGNATURE_MAX], keytab[512] = { 5, 2 };
+	uint8_t text[8192], sig[CRYPTO_SIGNATURE_MAX], keytab[512] = { 5, 2 }, sealed[512 + CRYPTO_UPLOAD_OVERHEAD];
 	struct sink t = sink_of(text, sizeof(text));
 	size_t nsig = sizeof(sig), len = 2, i;
 
@@ -87,7 +87,7 @@ static void configure(uint32_t flags, const uint8_t *store)
 	wire_config_req_put(&t, ARRAY_LEN(list) / 2 + 1);
 	for (i = 0; i < ARRAY_LEN(list); i += 2)
 		wire_property_put(&t, slice_str(list[i]), slice_str(list[i + 1]));
-	wire_property_put(&t, slice_str("svsm.secret.keytab"), slice_of(keytab, len));
+	wire_property_put(&t, slice_str("svsm.sealed.keytab"), core_seal_keytab(&w.c, slice_of(keytab, len), sealed));
 	EXPECT(sink_ok(&t) && crypto_sign(slice_of(w.priv, w.npriv), slice_of(text, t.need), sig, &nsig) == RC_OK);
 	sink_str16(core_req(&w.c), slice_of(sig, nsig));
 	sink_put(&w.c.out, text, t.need);

@@ -217,7 +217,6 @@ static size_t mutate(uint8_t *p, size_t len, size_t room)
 	return len;
 }
 
-/* One of everything, over a store that is alive. */
 /* Signed, but by nobody who asks to be the owner: the store stays as it is. */
 static void signed_config(struct core *c)
 {
@@ -238,73 +237,93 @@ static void signed_config(struct core *c)
 	EXPECT_INT(core_send(c, CALL_CONFIG_SIGNED), E_OK);
 }
 
-static void fill_pool(struct fake_store *kept)
+/* Keys are made, changed and removed; calls by name ask for them. */
+static void calls_on_keys(struct core *c)
 {
 	static const uint8_t zero[16];
-	struct core c, d;
-	struct wire_batch_req b = { .name = slice_str("k"), .count = 2 };
-	struct wire_names_req n = { .count = 1 };
-	struct wire_item item = { .version_name = slice_str("k@0"), .iv = slice_of(zero, 16),
-				  .material = slice_of(zero, 16) };
-	struct wire_acl_req a = { .op = OP_DECRYPT_EEK, .key = slice_str("k") };
-	struct wire_create_req imp = { .name = slice_str("imp"), .length = 128, .materials = 1 };
-	static uint8_t tokens[2][WIRE_TOKEN_MAX];
-	struct slice token, other;
-	uint8_t one[18] = { 16 };
-	struct wire_status st;
-	uint64_t epoch = 0;
+	struct slice none = slice_of(zero, 16);
 	enum wire_call call;
 
-	fake_tap = tap;
-	core_ready(&c);
-	core_make(&c, "k", M16);
-	core_make(&c, "k2", NULL);
-	EXPECT_INT(core_create_attr(&c, "k3", "key.acl.name", "k"), E_OK);
-	core_commit(&c);
-	EXPECT_INT(core_roll(&c, "k", M16B), E_OK);
-	core_commit(&c);
-	EXPECT_INT(core_name(&c, CALL_DELETE, "k2"), E_OK);
-	core_commit(&c);
+	core_make(c, "k", M16);
+	core_make(c, "k2", NULL);
+	EXPECT_INT(core_create_attr(c, "k3", "key.acl.name", "k"), E_OK);
+	core_commit(c);
+	EXPECT_INT(core_roll(c, "k", M16B), E_OK);
+	core_commit(c);
+	EXPECT_INT(core_name(c, CALL_DELETE, "k2"), E_OK);
+	core_commit(c);
 	for (call = CALL_AUTH; call <= CALL_GENERATE; call++)
 		if (call != CALL_CREATE && call != CALL_IMPORT && call != CALL_ROLL &&
 		    call != CALL_METADATAS && call != CALL_DELETE && call != CALL_DT_GET && call != CALL_DT_RENEW &&
 		    call != CALL_DT_CANCEL && !core_call_is_open(call))
-
-			EXPECT_INT(core_name(&c, call, call == CALL_VERSION_GET ? "k@0" : "k"),
+			EXPECT_INT(core_name(c, call, call == CALL_VERSION_GET ? "k@0" : "k"),
 				   call == CALL_ADMIN ? E_ADMIN_DENIED : E_OK);
-	EXPECT_INT(core_eek(&c, CALL_DECRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
-	EXPECT_INT(core_eek(&c, CALL_REENCRYPT, "k@0", "k", slice_of(zero, 16), slice_of(zero, 16)), E_OK);
-	b.cred = n.cred = a.cred = imp.cred = core_cred(&c);
-	imp.cipher = imp.description = slice_str("");
-	imp.material = cur_of(one, 18);
-	wire_batch_req_put(core_req(&c), &b);
-	wire_item_put(&c.out, &item);
-	wire_item_put(&c.out, &item);
-	EXPECT_INT(core_send(&c, CALL_REENCRYPT_BATCH), E_OK);
-	wire_names_req_put(core_req(&c), &n);
-	sink_str16(&c.out, slice_str("k"));
-	EXPECT_INT(core_send(&c, CALL_METADATAS), E_OK);
-	wire_acl_req_put(core_req(&c), &a);
-	EXPECT_INT(core_send(&c, CALL_ACL_CHECK), E_OK);
-	wire_create_req_put(core_req(&c), &imp);
-	EXPECT_INT(core_send(&c, CALL_IMPORT), E_OK);
-	EXPECT_INT(core_abort(&c, 0, (const uint64_t[]){ 6, 7 }, 2), E_OK);
+	EXPECT_INT(core_eek(c, CALL_DECRYPT, "k@0", "k", none, none), E_OK);
+	EXPECT_INT(core_eek(c, CALL_REENCRYPT, "k@0", "k", none, none), E_OK);
+}
+
+/* Those that carry lists, and those that are asked from within. */
+static void calls_with_lists(struct core *c)
+{
+	static const uint8_t zero[16], one[18] = { 16 };
+	struct wire_batch_req b = { .cred = core_cred(c), .name = slice_str("k"), .count = 2 };
+	struct wire_names_req n = { .cred = b.cred, .count = 1 };
+	struct wire_item item = { .version_name = slice_str("k@0"), .iv = slice_of(zero, 16),
+				  .material = slice_of(zero, 16) };
+	struct wire_acl_req a = { .cred = b.cred, .op = OP_DECRYPT_EEK, .key = slice_str("k") };
+	struct wire_create_req imp = { .cred = b.cred, .name = slice_str("imp"), .length = 128, .materials = 1,
+				       .cipher = slice_str(""), .description = slice_str(""), .material = cur_of(one, 18) };
+
+	wire_batch_req_put(core_req(c), &b);
+	wire_item_put(&c->out, &item);
+	wire_item_put(&c->out, &item);
+	EXPECT_INT(core_send(c, CALL_REENCRYPT_BATCH), E_OK);
+	wire_names_req_put(core_req(c), &n);
+	sink_str16(&c->out, slice_str("k"));
+	EXPECT_INT(core_send(c, CALL_METADATAS), E_OK);
+	wire_acl_req_put(core_req(c), &a);
+	EXPECT_INT(core_send(c, CALL_ACL_CHECK), E_OK);
+	wire_create_req_put(core_req(c), &imp);
+	EXPECT_INT(core_send(c, CALL_IMPORT), E_OK);
+	EXPECT_INT(core_abort(c, 0, (const uint64_t[]){ 6, 7 }, 2), E_OK);
+}
+
+static void calls_on_tokens(struct core *c)
+{
+	static uint8_t tokens[2][WIRE_TOKEN_MAX];
+	struct slice token, other;
+	uint64_t until;
+
+	EXPECT_INT(core_dt_get(c, "root", tokens[0], &token), E_OK);
+	core_commit(c);
+	EXPECT_INT(core_dt_renew(c, token, &until), E_OK);
+	core_commit(c);
+	core_as_token(c, token);
+	EXPECT_INT(core_name(c, CALL_METADATA, "k"), E_OK);
+	core_as(c, "root");
+	EXPECT_INT(core_dt_get(c, NULL, tokens[1], &other), E_OK);
+	core_commit(c);
+	EXPECT_INT(core_dt_cancel(c, other), E_OK);
+	core_commit(c);
+	sink_le64(core_req(c), 0);
+	EXPECT_INT(core_send(c, CALL_DT_EXPIRE), E_OK);
+}
+
+/* One of everything, over a store that is alive. */
+static void fill_pool(struct fake_store *kept)
+{
+	struct core c, d;
+	struct wire_status st;
+	uint64_t epoch = 0;
+
+	fake_tap = tap;
+	core_ready(&c);
+	calls_on_keys(&c);
+	calls_with_lists(&c);
 	EXPECT_INT(core_head(&c, NULL, 0, &epoch), E_OK);
 	EXPECT_INT(core_commit_epoch(&c, epoch), E_OK);
 	EXPECT_INT(core_status(&c, &st), E_OK);
-	EXPECT_INT(core_dt_get(&c, "root", tokens[0], &token), E_OK);
-	core_commit(&c);
-	EXPECT_INT(core_dt_renew(&c, token, &epoch), E_OK);
-	core_commit(&c);
-	core_as_token(&c, token);
-	EXPECT_INT(core_name(&c, CALL_METADATA, "k"), E_OK);
-	core_as(&c, "root");
-	EXPECT_INT(core_dt_get(&c, NULL, tokens[1], &other), E_OK);
-	core_commit(&c);
-	EXPECT_INT(core_dt_cancel(&c, other), E_OK);
-	core_commit(&c);
-	sink_le64(core_req(&c), 0);
-	EXPECT_INT(core_send(&c, CALL_DT_EXPIRE), E_OK);
+	calls_on_tokens(&c);
 	fake_store_copy(kept, &c.store);
 	core_start(&d, 0x11);
 	EXPECT_INT(core_store_open(&d, kept), E_OK);

@@ -81,6 +81,17 @@ static enum wire_err configure_signed(struct core *c, uint64_t version, uint32_t
 	return core_send(c, CALL_CONFIG_SIGNED);
 }
 
+/* A reload with another skew. */
+static void set_skew(struct core *c, struct slice keytab, const char *seconds)
+{
+	wire_config_req_put(core_req(c), 4);
+	wire_property_put(&c->out, slice_str("hadoop.kms.authentication.type"), slice_str("kerberos"));
+	wire_property_put(&c->out, slice_str(KRB "principal"), slice_str(NAME));
+	wire_property_put(&c->out, slice_str("svsm.kms.kerberos.skew.sec"), slice_str(seconds));
+	wire_property_put(&c->out, slice_str("svsm.secret.keytab"), keytab);
+	EXPECT_INT(core_send(c, CALL_CONFIG), E_OK);
+}
+
 static uint32_t state_of(struct core *c)
 {
 	struct wire_status st;
@@ -240,6 +251,7 @@ static enum wire_err owners(struct core *c)
 
 TEST(the_keytab_of_whoever_configured_before_the_owner_counts_no_more)
 {
+	static uint8_t blob[1024];
 	struct core c, d;
 	struct file k, k2;
 
@@ -257,11 +269,11 @@ TEST(the_keytab_of_whoever_configured_before_the_owner_counts_no_more)
 	EXPECT(slice_starts(c.ans.arg, "the bundle brings no keytab"));
 	EXPECT_INT(log_in(&c), E_OK);
 	EXPECT_INT(configure(&c, of(&k)), E_OK);
-	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, of(&k2), nothing), E_OK);
+	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, nothing, core_seal_keytab(&c, of(&k2), blob)), E_OK);
 	EXPECT_INT(log_in(&c), E_NEGOTIATE);
 	EXPECT_INT(configure(&c, of(&k)), E_OWNER_ONLY);
 	EXPECT_INT(log_in(&c), E_NEGOTIATE);
-	EXPECT_INT(configure_signed(&c, 2, 0, of(&k), nothing), E_OK);
+	EXPECT_INT(configure_signed(&c, 2, 0, nothing, core_seal_keytab(&c, of(&k), blob)), E_OK);
 	seal(&c);
 	owner_sealed = nothing;
 	core_start(&d, 0x11);
@@ -277,20 +289,17 @@ TEST(in_a_bundle_a_keytab_is_sealed_for_the_core_that_has_the_store)
 	static uint8_t blob[1024];
 	struct core c, d, other;
 	struct wire_status st, st2;
-	struct crypto *crypto;
 	struct file k;
 	size_t i;
 
 	start(&c);
 	npriv = npub = CRYPTO_DER_MAX;
 	EXPECT(crypto_wrap_keypair(owner_priv, &npriv, owner_pub, &npub) == RC_OK);
-	crypto = crypto_new();
 	keytab_of(&k, 0);
 	EXPECT_INT(core_store_create(&c), E_OK);
 	EXPECT_INT(core_status(&c, &st), E_OK);
-	EXPECT(crypto_upload_seal(crypto, st.upload_key, slice_str(KEYTAB_PURPOSE), of(&k), blob) == RC_OK);
-	EXPECT(!memmem(blob, k.len + CRYPTO_UPLOAD_OVERHEAD, f.service.b, 16));
-	owner_sealed = slice_of(blob, k.len + CRYPTO_UPLOAD_OVERHEAD);
+	owner_sealed = core_seal_keytab(&c, of(&k), blob);
+	EXPECT(!memmem(blob, owner_sealed.len, f.service.b, 16));
 	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, nothing, owner_sealed), E_OK);
 	EXPECT_INT(log_in(&c), E_OK);
 	seal(&c);
@@ -317,7 +326,61 @@ TEST(in_a_bundle_a_keytab_is_sealed_for_the_core_that_has_the_store)
 	for (i = 1; i < owner_sealed.len; i += 11)
 		EXPECT_INT(configure_signed(&c, 5, 0, nothing, slice_of(blob, i)), E_KEYTAB);
 	EXPECT_INT(log_in(&c), E_OK);
-	crypto_free(crypto);
+	core_stop(&c);
+}
+
+/* One more property in a bundle that is good without it. */
+static enum wire_err configure_with(struct core *c, uint64_t version, uint32_t flags, const char *name, struct slice value)
+{
+	struct wire_signed_req m = { .version = version, .flags = flags, .public_der = slice_of(owner_pub, npub) };
+	uint8_t text[8192], sig[CRYPTO_SIGNATURE_MAX];
+	struct sink t = sink_of(text, sizeof(text));
+	size_t nsig = sizeof(sig);
+	struct wire_status st;
+
+	EXPECT_INT(core_status(c, &st), E_OK);
+	memcpy(m.store_id, st.store_id, sizeof(m.store_id));
+	wire_signed_text_put(&t, &m);
+	wire_config_req_put(&t, 2);
+	wire_property_put(&t, slice_str("default.key.acl.READ"), slice_str("*"));
+	wire_property_put(&t, slice_str(name), value);
+	EXPECT(sink_ok(&t) && crypto_sign(slice_of(owner_priv, npriv), slice_of(text, t.need), sig, &nsig) == RC_OK);
+	sink_str16(core_req(c), slice_of(sig, nsig));
+	sink_put(&c->out, text, t.need);
+	return core_send(c, CALL_CONFIG_SIGNED);
+}
+
+TEST(a_bundle_with_a_secret_in_the_clear_is_refused_whoever_signed_it)
+{
+	static const char *const names[] = { "svsm.secret.keytab", "svsm.secret.signature", "svsm.secret.", "svsm.secret.other" };
+	static uint8_t blob[1024];
+	struct wire_status st;
+	struct core c;
+	struct file k;
+	size_t i;
+
+	start(&c);
+	npriv = npub = CRYPTO_DER_MAX;
+	EXPECT(crypto_wrap_keypair(owner_priv, &npriv, owner_pub, &npub) == RC_OK);
+	keytab_of(&k, 0);
+	for (i = 0; i < ARRAY_LEN(names); i++) {	/* without a store, and before there is an owner */
+		EXPECT_INT(configure_with(&c, 1, 0, names[i], of(&k)), E_CONFIG);
+		EXPECT_INT(configure_with(&c, 1, 0, names[i], nothing), E_CONFIG);
+	}
+	EXPECT_INT(core_store_create(&c), E_OK);
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		EXPECT_INT(configure_with(&c, 1, SIGNED_ENROLL, names[i], of(&k)), E_CONFIG);
+	EXPECT_INT(core_status(&c, &st), E_OK);
+	EXPECT(st.config == CONFIG_NONE && st.owner_unsealed == 0);
+	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, nothing, core_seal_keytab(&c, of(&k), blob)), E_OK);
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		EXPECT_INT(configure_with(&c, 2, 0, names[i], of(&k)), E_CONFIG);
+		EXPECT(slice_starts(c.ans.arg, names[i]) && memmem(c.ans.arg.p, c.ans.arg.len, "`svsm-kms owner sign", 20));
+		EXPECT(!memmem(c.ans.arg.p, c.ans.arg.len, of(&k).p, k.len));
+	}
+	EXPECT_INT(configure_signed(&c, 2, 0, of(&k), nothing), E_CONFIG);
+	EXPECT_INT(log_in(&c), E_OK);		/* what was in force is */
+	EXPECT_INT(configure_with(&c, 2, 0, "svsm.secrets", of(&k)), E_OK);	/* which is nothing to the core */
 	core_stop(&c);
 }
 
@@ -382,6 +445,34 @@ TEST(a_user_under_kerberos_is_what_the_rules_make_of_the_principal)
 		else
 			EXPECT(c.ans.user.len == 0 && c.ans.cookie.len == 0 && c.ans.arg.len);
 	}
+	core_stop(&c);
+}
+
+TEST(a_skew_that_a_reload_raises_does_not_let_an_old_authenticator_in_again)
+{
+	struct wire_name_req m = { .name = nothing };
+	uint8_t token[4096];
+	struct core c;
+	struct file k;
+	unsigned i;
+
+	start(&c);
+	keytab_of(&k, 0);
+	set_skew(&c, of(&k), "60");
+	EXPECT_INT(core_store_create(&c), E_OK);
+	f.cusec++;
+	m.cred.has_negotiate = true;
+	m.cred.negotiate = slice_of(token, fake_krb_token(&f, token, sizeof(token)));
+	wire_name_req_put(core_req(&c), &m);
+	EXPECT_INT(core_send(&c, CALL_AUTH), E_OK);
+	fake_mono += 130 * 1000;		/* past twice the skew */
+	for (i = 0; i < 3; i++)
+		EXPECT_INT(log_in(&c), E_OK);	/* somebody else's call lets go of what is over */
+	set_skew(&c, of(&k), "300");
+	wire_name_req_put(core_req(&c), &m);
+	EXPECT_INT(core_send(&c, CALL_AUTH), E_NEGOTIATE);
+	EXPECT(memmem(c.ans.arg.p, c.ans.arg.len, "skew.sec", 8) && c.ans.cookie.len == 0 && c.ans.user.len == 0);
+	EXPECT_INT(log_in(&c), E_OK);		/* a new one counts at once */
 	core_stop(&c);
 }
 

@@ -281,6 +281,65 @@ TEST(many_entries_come_and_go_in_order)
 	stop();
 }
 
+static uint32_t rnd(uint32_t n)
+{
+	static uint64_t x = 88172645463325252u;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x >> 16) % n;
+}
+
+/*
+ * Skews that a reload may set, in any order; time goes on between, and now and then a worker has read the clock long before
+ * it gets its turn. Whatever was accepted once never is again, and a client whose clock is right is never refused.
+ */
+TEST(no_change_of_the_skew_lets_an_authenticator_in_twice)
+{
+	enum { KEPT = 400, STEPS = 6000 };
+	static const uint64_t skews[] = { 1, 30, 60, 300, 301, 3600, 86400 };
+	static struct {
+		uint8_t b[1024];
+		size_t len;
+	} old[KEPT];
+	struct fake_krb f = good();
+	uint64_t now = NOW_S, skew = 60;
+	size_t i, n = 0, accepted = 0, late = 0;
+	enum krb_result k;
+
+	f.end_s = NOW_S + 100 * 86400;
+	for (i = 0; i < STEPS; i++) {
+		if (rnd(40) == 0)
+			skew = skews[rnd(ARRAY_LEN(skews))];
+		now += rnd(8) ? rnd(20) : rnd((uint32_t)skew + 400);
+		s.o.skew_ms = skew * 1000;
+		s.o.now_ms = now * 1000 + rnd(1000);
+		f.ctime_s = rnd(2) ? now : now - skew + 1 + rnd(2 * (uint32_t)skew - 1);
+		f.cusec = rnd(1000);
+		k = accept_of(&f);
+		EXPECT(k == KRB_OK || (k == KRB_FORGOTTEN && f.ctime_s < now));
+		accepted += k == KRB_OK;
+		late += k == KRB_FORGOTTEN;
+		if (k == KRB_OK) {
+			EXPECT(token_len <= sizeof(old[0].b));
+			memcpy(old[n % KEPT].b, token, token_len);
+			old[n++ % KEPT].len = token_len;
+		}
+		if (n) {
+			size_t pick = rnd(n < KEPT ? (uint32_t)n : KEPT);
+
+			memcpy(token, old[pick].b, old[pick].len);
+			token_len = old[pick].len;
+			if (rnd(3) == 0)
+				s.o.now_ms -= 1000 * (uint64_t)rnd((uint32_t)skew + 400);
+			EXPECT(again() != KRB_OK);
+		}
+	}
+	EXPECT(accepted > STEPS / 2 && late > 10);
+	stop();
+}
+
 TEST(the_edges_of_the_skew_are_where_they_should_be)
 {
 	struct fake_krb f = good();

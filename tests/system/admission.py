@@ -238,6 +238,43 @@ def groups_of_the_right_user():
         equal(s.call("GET", "/keys/names", user=user, headers=own).status, 200)
 
 
+@test("groups of the operating system are those of the name that the core decides on, whatever shows it", "T-08")
+def groups_of_every_credential():
+    group = grp.getgrgid(pwd.getpwnam("root").pw_gid).gr_name
+    proxies = {f"hadoop.kms.proxyuser.{u}.{k}": "*" for u in ("px", "root") for k in ("users", "hosts")}
+    with one_server(site={"svsm.kms.groups.os": "true", **file_secret(), **proxies},
+                    acls={**OPEN_ACLS, "hadoop.kms.acl.GET_KEYS": " " + group,
+                          "hadoop.kms.blacklist.GET_METADATA": " " + group}) as s:
+        def token(user, more=""):
+            r = s.call("GET", f"/kms/v1/?op=GETDELEGATIONTOKEN&user.name={user}{more}", user=None)
+            equal(r.status, 200, repr(r))
+            return r.json()["Token"]["urlString"]
+
+        def cookie(user):       # as a server that shares the secret may write it: not our order
+            return f"hadoop.auth={sign(f'p={user}&t=simple-dt&u=nobody&e={ms(100)}&u={user}')}"
+
+        def shown_for(user, other):
+            """What makes the core decide on user, with everything beside it that names the other."""
+            by_token = {"X-Hadoop-Delegation-Token": token(user)}
+            yield f"?user.name={user}", {}
+            yield f"?user.name={user}", {"Cookie": f"hadoop.auth=u={other}&p={other}&t=simple-dt&e={ms(100)}&s=AAAA"}
+            yield f"?user.name={user}", {"Cookie": f"hadoop.auth={sign(f'u={other}&p={other}&t=simple-dt&e={ms(-1)}')}"}
+            yield "", {"Cookie": cookie(user)}
+            yield f"?user.name={other}", {"Cookie": cookie(user)}
+            yield "", {"Cookie": cookie(user), "X-Hadoop-Delegation-Token": token(other)}
+            yield "", by_token
+            yield f"?user.name={other}&doAs={other}", by_token
+            yield "", {"X-Hadoop-Delegation-Token": token("px", f"&doAs={user}")}
+            yield f"?user.name=px&doAs={user}", {}
+            yield f"?doAs={user}&user.name={other}", {"Cookie": cookie("px"), "X-Hadoop-Delegation-Token": token(other)}
+
+        for user, other, names, metadata in (("root", "mallory", 200, 403), ("mallory", "root", 403, 200)):
+            for query, headers in shown_for(user, other):
+                for path, want in (("/keys/names", names), ("/key/x/_metadata", metadata)):
+                    r = s.call("GET", path + query, user=None, headers=headers)
+                    equal(r.status, want, f"{user} {path}{query} {sorted(headers)}: {r}")
+
+
 @test("operation and key ACLs decide each operation; a denied one changes nothing", "T-09")
 def rights():
     acls = {"hadoop.kms.acl.CREATE": "maker", "hadoop.kms.acl.DELETE": "maker", "hadoop.kms.acl.ROLLOVER": "maker",
@@ -296,7 +333,7 @@ def shown(s, cookie):
         return c.request("GET", "/kms/v1/keys/names", headers={"Cookie": f'hadoop.auth="{cookie}"'})
 
 
-@test("a stranger's credentials are refused for as long as there is an allowance, then turned away before they fill a disk", "T-165")
+@test("a stranger's credentials are refused for as long as there is an allowance, then turned away before they fill a disk", "T-168")
 def turned_away():
     good = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 3000) * 1000}")
     forged = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 3000) * 1000}", b"another secret")
@@ -329,7 +366,7 @@ def turned_away():
             equal(shown(s, forged).status, 401)
 
 
-@test("a cookie that was good once does not open the way for what is refused after it has expired", "T-165")
+@test("a cookie that was good once does not open the way for what is refused after it has expired", "T-168")
 def expired_friend():
     short = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 2) * 1000}")
     with Server(site={**file_secret(), "svsm.kms.failed-logins.per-minute": "1"}) as s:

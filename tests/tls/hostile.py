@@ -2,6 +2,7 @@
 """Clients that misbehave below and above TLS. None of it may hurt the others; nothing asserts on time."""
 import os
 import random
+import resource
 import socket
 import ssl
 import struct
@@ -116,6 +117,40 @@ def too_many_handshakes():
             expect(c.ended())
         for c in held:
             c.close()
+
+
+@test("two thousand connections that never finish a handshake keep nobody out, whichever worker has them", "T-85")
+def idle_handshakes():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    hello = client_hello()
+    try:
+        # A place for one handshake, held; more than all connections that may be; as many as are allowed by default.
+        for site, count, workers in (({"svsm_kms_ssl_handshakes_max": "1"}, 3, "4"),
+                                     ({"svsm_kms_connections_max": "500"}, 2000, "2"), ({}, 2000, "2")):
+            with one_server(site=pem_site(svsm_kms_workers=workers, svsm_kms_timeout_handshake_ms="600000", **site)) as s:
+                kept = s.conn()
+                equal(kept.request("GET", "/health").status, 200)
+                held = [socket.create_connection(("127.0.0.1", s.port)) for _ in range(count)]
+                for c in held[::2]:
+                    try:
+                        c.sendall(hello[:50])
+                    except OSError:
+                        pass
+
+                def came():     # those that are held, and those that were given up for others
+                    lines = kept.request("GET", "/metrics").body.decode().splitlines()
+                    return sum(float(line.split()[1]) for line in lines if line.startswith(
+                        ("svsm_kms_connections ", "svsm_kms_tls_failed_total "))) > count
+                wait_for(came)
+                for _ in range(40):
+                    equal(s.call("GET", "/health", user=None).status, 200)
+                equal(kept.request("GET", "/health").status, 200)   # who has a handshake behind him stays
+                kept.close()
+                for c in held:
+                    c.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @test("more connections than allowed are closed, and served again when there is room", "T-85")

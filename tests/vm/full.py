@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """VMPL0's memory is what the image gave it, and no more: what happens when keys have used it up."""
+import os
+
 import machine
 import session
 from kms import Conn, Skip, equal, expect, request, test
@@ -28,6 +30,8 @@ def fill(port):
 def full():
     if PLAIN:
         raise Skip("there is no VMPL0 in plain mode")
+    if os.environ.get("SVSM_VM_LONG") != "1":
+        raise Skip("takes seven minutes: SVSM_VM_LONG=1; tests/system/room.py does the same to a process")
     store = machine.make_store(session.fresh_path("full.img"), megabytes=512)
     vm = session.TestVm(idle=False, store=store, conf_files=session.OPEN)
     with session.discarding(vm):

@@ -28,6 +28,7 @@ static struct wire_cred cred(int variant)
 		sink_str16(&s, slice_str("staff"));
 		sink_str16(&s, slice_str(""));
 		c.groups = 2;
+		c.group_user = slice_str(variant == 3 ? "bob" : "ann");
 	}
 	if (variant == 3) {
 		c.has_token = c.has_negotiate = c.has_do_as = c.tls = true;
@@ -377,15 +378,18 @@ enum which {
 	NAMES_NAME,
 	COOKIE,
 	USER,
+	GROUP_USER,
 	GROUP,
 	ACL_KEY,
 	KV_NAME,
-	META_NAME
+	META_NAME,
+	WHICH_COUNT
 };
 
 /* e: room for one name or group */
 static void cred_with(struct wire_cred *c, enum which w, struct slice text, struct sink *e)
 {
+	bool there;
 	const struct {
 		enum which w;
 		bool *there;
@@ -394,7 +398,8 @@ static void cred_with(struct wire_cred *c, enum which w, struct slice text, stru
 		     { USER, &c->has_user, &c->user },
 		     { TOKEN, &c->has_token, &c->token },
 		     { NEGOTIATE, &c->has_negotiate, &c->negotiate },
-		     { DO_AS, &c->has_do_as, &c->do_as } };
+		     { DO_AS, &c->has_do_as, &c->do_as },
+		     { GROUP_USER, &there, &c->group_user } };
 	struct cursor one = cur_of(e->at, 2 + text.len);
 	size_t i;
 
@@ -406,6 +411,7 @@ static void cred_with(struct wire_cred *c, enum which w, struct slice text, stru
 		}
 	sink_str16(e, text);
 	if (w == GROUP) {
+		c->group_user = slice_str("x");
 		c->groups = 1;
 		c->group = one;
 	} else {
@@ -414,127 +420,132 @@ static void cred_with(struct wire_cred *c, enum which w, struct slice text, stru
 	}
 }
 
+/* What put_*() below have at hand: the text, none, and room for a part that is encoded before. */
+struct with {
+	struct slice text, none;
+	struct sink part;
+};
+
+static void put_name_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_name_req m = { .cred = cred(0), .name = w == NAME ? t->text : t->none };
+
+	if (w != NAME)
+		cred_with(&m.cred, w, t->text, &t->part);
+	wire_name_req_put(s, &m);
+}
+
+static void put_create_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_create_req m = { .cred = cred(0), .name = w == CREATE_NAME ? t->text : t->none,
+				     .cipher = w == CIPHER ? t->text : t->none,
+				     .description = w == DESCRIPTION ? t->text : t->none,
+				     .attr = cur_of("", 0), .material = cur_of("", 0) };
+	const uint8_t *at = t->part.at;
+
+	if (w == ATTRS) {
+		sink_str16(&t->part, t->none);
+		sink_str16(&t->part, slice_of(t->text.p, t->text.len - 4));	/* the text's length: all of them, encoded */
+		m.attrs = 1;
+		m.attr = cur_of(at, t->part.need);
+	}
+	if (w == MATERIAL) {
+		sink_str16(&t->part, t->text);
+		m.materials = 1;
+		m.material = cur_of(at, t->part.need);
+	}
+	wire_create_req_put(s, &m);
+}
+
+static void put_roll_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_roll_req m = { .cred = cred(0), .name = w == ROLL_NAME ? t->text : t->none,
+				   .material = w == ROLL_MATERIAL ? t->text : t->none };
+
+	wire_roll_req_put(s, &m);
+}
+
+static void put_eek_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_eek_req m = { .cred = cred(0), .version_name = w == EEK_VERSION ? t->text : t->none,
+				  .name = w == EEK_NAME ? t->text : t->none, .iv = w == EEK_IV ? t->text : t->none,
+				  .material = w == EEK_MATERIAL ? t->text : t->none };
+
+	wire_eek_req_put(s, &m);
+}
+
+static void put_batch_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_batch_req m = { .cred = cred(0), .name = w == BATCH_NAME ? t->text : t->none };
+
+	wire_batch_req_put(s, &m);
+}
+
+static void put_names_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_names_req m = { .cred = cred(0), .count = 1 };
+
+	wire_names_req_put(s, &m);
+	sink_str16(s, w == NAMES_NAME ? t->text : t->none);
+}
+
+static void put_acl_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_acl_req m = { .cred = cred(0), .op = 1, .key = w == ACL_KEY ? t->text : t->none };
+
+	wire_acl_req_put(s, &m);
+}
+
+static void put_kv_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_kv m = { .present = true, .name = w == KV_NAME ? t->text : t->none, .material = t->none };
+
+	wire_kv_put(s, &m);
+}
+
+static void put_meta_with(struct sink *s, enum which w, struct with *t)
+{
+	struct wire_meta m = { .present = true, .name = w == META_NAME ? t->text : t->none, .cipher = t->none,
+			       .description = t->none, .attr = cur_of("", 0) };
+
+	wire_meta_put(s, &m);
+}
+
+/* Which message has which text. */
+static const struct {
+	void (*put)(struct sink *s, enum which w, struct with *t);
+	unsigned row;
+} with[] = {
+	[NAME] = { put_name_with, 0 },		[COOKIE] = { put_name_with, 0 },
+	[USER] = { put_name_with, 0 },		[TOKEN] = { put_name_with, 0 },
+	[NEGOTIATE] = { put_name_with, 0 },	[DO_AS] = { put_name_with, 0 },
+	[PEER_NAME] = { put_name_with, 0 },	[GROUP_USER] = { put_name_with, 0 },
+	[GROUP] = { put_name_with, 0 },		[CREATE_NAME] = { put_create_with, 1 },
+	[CIPHER] = { put_create_with, 1 },	[DESCRIPTION] = { put_create_with, 1 },
+	[ATTRS] = { put_create_with, 1 },	[MATERIAL] = { put_create_with, 1 },
+	[ROLL_NAME] = { put_roll_with, 2 },	[ROLL_MATERIAL] = { put_roll_with, 2 },
+	[EEK_VERSION] = { put_eek_with, 3 },	[EEK_NAME] = { put_eek_with, 3 },
+	[EEK_IV] = { put_eek_with, 3 },		[EEK_MATERIAL] = { put_eek_with, 3 },
+	[BATCH_NAME] = { put_batch_with, 4 },	[NAMES_NAME] = { put_names_with, 5 },
+	[KV_NAME] = { put_kv_with, 7 },		[META_NAME] = { put_meta_with, 8 },
+	[ACL_KEY] = { put_acl_with, 16 },
+};
+_Static_assert(ARRAY_LEN(with) == WHICH_COUNT, "a message for each text");
+
 static bool read_with(enum which w, size_t n)
 {
-	static uint8_t big[70000], enc[70000];
-	struct slice text = slice_of(big, n), none = slice_str("");
-	struct sink s = sink_of(scratch, sizeof(scratch)), e = sink_of(enc, sizeof(enc)), out;
-	static uint8_t again[70000];
-	struct wire_cred c = cred(0);
-	const struct row *r = NULL;
+	static uint8_t big[70000], enc[70000], again[70000];
+	struct sink s = sink_of(scratch, sizeof(scratch)), out;
+	struct with t = { slice_of(big, n), slice_str(""), sink_of(enc, sizeof(enc)) };
 	size_t i;
 
 	memset(big, 'x', n);
-	switch (w) {
-	case NAME:
-	case COOKIE:
-	case USER:
-	case TOKEN:
-	case NEGOTIATE:
-	case DO_AS:
-	case PEER_NAME:
-	case GROUP: {
-		struct wire_name_req m = { .cred = c, .name = w == NAME ? text : none };
-
-		if (w != NAME)
-			cred_with(&m.cred, w, text, &e);
-		wire_name_req_put(&s, &m);
-		r = &rows[0];
-		break;
-	}
-	case CREATE_NAME:
-	case CIPHER:
-	case DESCRIPTION:
-	case ATTRS:
-	case MATERIAL: {
-		struct wire_create_req m = { .cred = c, .name = none, .cipher = none, .description = none,
-					     .attr = cur_of("", 0), .material = cur_of("", 0) };
-
-		if (w == CREATE_NAME)
-			m.name = text;
-		if (w == CIPHER)
-			m.cipher = text;
-		if (w == DESCRIPTION)
-			m.description = text;
-		if (w == ATTRS) {
-			sink_str16(&e, none);
-			sink_str16(&e, slice_of(big, n - 4));	/* n: all of them, encoded */
-			m.attrs = 1;
-			m.attr = cur_of(enc, e.need);
-		}
-		if (w == MATERIAL) {
-			sink_str16(&e, text);
-			m.materials = 1;
-			m.material = cur_of(enc, e.need);
-		}
-		wire_create_req_put(&s, &m);
-		r = &rows[1];
-		break;
-	}
-	case ROLL_NAME:
-	case ROLL_MATERIAL: {
-		struct wire_roll_req m = { .cred = c, .name = w == ROLL_NAME ? text : none,
-					   .material = w == ROLL_MATERIAL ? text : none };
-
-		wire_roll_req_put(&s, &m);
-		r = &rows[2];
-		break;
-	}
-	case EEK_VERSION:
-	case EEK_NAME:
-	case EEK_IV:
-	case EEK_MATERIAL: {
-		struct wire_eek_req m = { .cred = c, .version_name = w == EEK_VERSION ? text : none,
-					  .name = w == EEK_NAME ? text : none, .iv = w == EEK_IV ? text : none,
-					  .material = w == EEK_MATERIAL ? text : none };
-
-		wire_eek_req_put(&s, &m);
-		r = &rows[3];
-		break;
-	}
-	case BATCH_NAME: {
-		struct wire_batch_req m = { .cred = c, .name = text };
-
-		wire_batch_req_put(&s, &m);
-		r = &rows[4];
-		break;
-	}
-	case NAMES_NAME: {
-		struct wire_names_req m = { .cred = c, .count = 1 };
-
-		wire_names_req_put(&s, &m);
-		sink_str16(&s, text);
-		r = &rows[5];
-		break;
-	}
-	case ACL_KEY: {
-		struct wire_acl_req m = { .cred = c, .op = 1, .key = text };
-
-		wire_acl_req_put(&s, &m);
-		r = &rows[16];
-		break;
-	}
-	case KV_NAME: {
-		struct wire_kv m = { .present = true, .name = text, .material = none };
-
-		wire_kv_put(&s, &m);
-		r = &rows[7];
-		break;
-	}
-	case META_NAME: {
-		struct wire_meta m = { .present = true, .name = text, .cipher = none, .description = none,
-				       .attr = cur_of("", 0) };
-
-		wire_meta_put(&s, &m);
-		r = &rows[8];
-		break;
-	}
-	}
+	with[w].put(&s, w, &t);
 	if (!sink_ok(&s))
 		return false;
 	for (i = 0; i < 2; i++) {	/* twice, at both ends of the page */
 		out = sink_of(again, sizeof(again));
-		if (!r->again(cur_of(scratch, s.need), &out))
+		if (!rows[with[w].row].again(cur_of(scratch, s.need), &out))
 			return false;
 	}
 	return true;
@@ -562,6 +573,7 @@ TEST(every_text_has_its_limit_and_not_a_byte_more)
 		{ NAMES_NAME, WIRE_NAME_MAX },
 		{ COOKIE, WIRE_COOKIE_MAX },
 		{ USER, WIRE_USER_MAX },
+		{ GROUP_USER, WIRE_USER_MAX },
 		{ GROUP, WIRE_GROUP_MAX },
 		{ ACL_KEY, WIRE_NAME_MAX },
 		{ TOKEN, WIRE_TOKEN_MAX },
@@ -631,7 +643,8 @@ TEST(more_parts_than_allowed_are_refused_even_when_they_are_there)
 		struct wire_batch_req b = { .cred = cred(0), .name = slice_str(""),
 					    .count = WIRE_EEK_COUNT_MAX + (uint32_t)extra };
 		struct wire_item item = { .version_name = slice_str(""), .iv = slice_str(""), .material = slice_str("") };
-		struct wire_name_req n = { .cred = { .groups = (uint16_t)(WIRE_GROUPS_MAX + extra) },
+		struct wire_name_req n = { .cred = { .groups = (uint16_t)(WIRE_GROUPS_MAX + extra),
+						     .group_user = slice_str("x") },
 					   .name = slice_str("") };
 
 		s = sink_of(msg, room);
@@ -651,6 +664,30 @@ TEST(more_parts_than_allowed_are_refused_even_when_they_are_there)
 	}
 	free(msg);
 	free(again);
+}
+
+TEST(groups_are_of_somebody)
+{
+	struct wire_name_req m = { .cred = cred(2), .name = slice_str("k") }, got;
+	struct sink s = sink_of(scratch, sizeof(scratch));
+
+	wire_name_req_put(&s, &m);
+	EXPECT(wire_name_req_get(cur_of(scratch, s.need), &got) == RC_OK);
+	EXPECT(slice_is(got.cred.group_user, "ann") && got.cred.groups == 2);
+	m.cred.group_user.len = 0;	/* the writer leaves the name out */
+	s = sink_of(scratch, sizeof(scratch));
+	wire_name_req_put(&s, &m);
+	EXPECT(sink_ok(&s) && wire_name_req_get(cur_of(scratch, s.need), &got) != RC_OK);
+	m.cred.groups = 0;
+	m.cred.group = cur_of("", 0);
+	s = sink_of(scratch, sizeof(scratch));
+	wire_name_req_put(&s, &m);
+	EXPECT(wire_name_req_get(cur_of(scratch, s.need), &got) == RC_OK && got.cred.group_user.len == 0);
+	/* A name that is said to be there, and is empty. */
+	memmove(scratch + 8, scratch + 6, s.need - 6);
+	memset(scratch + 6, 0, 2);
+	scratch[0] |= 64;
+	EXPECT(wire_name_req_get(cur_of(scratch, s.need + 2), &got) != RC_OK);
 }
 
 TEST(an_answer_does_not_claim_what_it_does_not_hold)

@@ -144,11 +144,48 @@ def handshakes(o, server, version, kind):
             "us": (cpu_seconds(server.pids()) - before) * 1e6 / r["connections"]}
 
 
+def alone(o, server, processor, connections):
+    """Decrypts by a client that is on another processor and does less for each than the server."""
+    head = (f"POST {server.decrypt_path()} HTTP/1.1\r\nHost: localhost:{server.port}\r\nCookie: {server.cookie}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(server.eek)}\r\n\r\n")
+    before = cpu_seconds(server.pids())
+    out = subprocess.run(["taskset", "-c", str(processor), o.build / "keep_bench", str(server.port),
+                          "tls" if server.scheme == "https" else "plain", str(connections), str(o.seconds)],
+                         input=head + server.eek, stdout=subprocess.PIPE, text=True, check=True).stdout
+    r = read_lines(out)
+    if r["refused"] or not r["requests"]:
+        raise RuntimeError(f"{server.name}: {r['refused']:.0f} answers were no success")
+    return {"per_s": r["requests"] / r["seconds"], "us": (cpu_seconds(server.pids()) - before) * 1e6 / r["requests"],
+            "client_us": r["cpu_seconds"] * 1e6 / r["requests"]}
+
+
+def tls_alone(o, pair):
+    """With and without TLS, each server on one processor, the load on another. Empty where there is only one."""
+    ours, other = (sorted(os.sched_getaffinity(0)) + [None])[:2]
+    if other is None:
+        return {}
+    command = ["taskset", "-c", str(ours), o.build / "svsm-kms", "serve"]
+    servers = {"plain": Ours(o.build, o.dir / "plain-alone", command=command),
+               "tls": Ours(o.build, o.dir / "tls-alone", command=command, pair=pair)}
+    runs = {}
+    for s in servers.values():
+        s.login()
+    for n in CONNECTIONS[1:]:
+        say(f"  decrypt over TLS and without, the server on a processor of its own, {n} connections")
+        for _ in range(o.rounds):
+            for name, s in servers.items():
+                runs.setdefault(f"{n} {name}", []).append(alone(o, s, other, n))
+    for s in servers.values():
+        s.stop()
+    return runs
+
+
 def tls(o):
     """Keep-alive over TLS beside plain text, handshakes beside nginx with the same certificate."""
     pair = certificate(o.dir)
+    beside = tls_alone(o, pair)
     plain, ours = Ours(o.build, o.dir / "plain"), Ours(o.build, o.dir / "tls", pair=pair)
-    figures = {"runs": {}, "skipped": {}}
+    figures = {"runs": {}, "alone": beside, "skipped": {}}
     for s in (plain, ours):
         s.login()
     plain.name, servers = "plain text", [ours]

@@ -16,7 +16,7 @@ _svsm_kms() {
 		-*) continue;;
 		esac
 		case "$verb" in
-		''|key|eek|store|owner|acl|audit|attest) verb=${verb:+$verb }$word;;
+		''|key|eek|token|store|owner|acl|audit|attest) verb=${verb:+$verb }$word;;
 		esac
 	done
 	case "$verb" in
@@ -46,6 +46,10 @@ _svsm_kms() {
 		esac;;
 	'eek generate') case "$prev" in
 		--count) return;;
+		esac;;
+	'token get') case "$prev" in
+		--renewer) return;;
+		--out) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return;;
 		esac;;
 	'import') case "$prev" in
 		--from) return;;
@@ -156,42 +160,46 @@ _svsm_kms() {
 		--output|-o) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return;;
 	esac
 	case "$verb" in
-	'') COMPREPLY=($(compgen -W ' serve key eek import export store owner acl audit measure attest bench doctor health version completion help --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'') COMPREPLY=($(compgen -W ' serve key eek token import export store owner acl audit measure attest bench doctor health version completion help --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	'serve') COMPREPLY=($(compgen -W ' --conf --data --listen --channel --hints' -- "$cur"));;
 	key) COMPREPLY=($(compgen -W ' create list show roll delete invalidate' -- "$cur"));;
-	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key list') COMPREPLY=($(compgen -W ' --metadata --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key show') COMPREPLY=($(compgen -W ' --versions --material --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key roll') COMPREPLY=($(compgen -W ' --material-file --material-format --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key delete') COMPREPLY=($(compgen -W ' --yes --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'key invalidate') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key create') COMPREPLY=($(compgen -W ' --length --cipher --description --attr --material-file --material-format --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key list') COMPREPLY=($(compgen -W ' --metadata --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key show') COMPREPLY=($(compgen -W ' --versions --material --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key roll') COMPREPLY=($(compgen -W ' --material-file --material-format --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key delete') COMPREPLY=($(compgen -W ' --yes --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'key invalidate') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	eek) COMPREPLY=($(compgen -W ' generate decrypt reencrypt' -- "$cur"));;
-	'eek generate') COMPREPLY=($(compgen -W ' --count --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'eek decrypt') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'import') COMPREPLY=($(compgen -W ' --from --from-user --from-token --key --dry-run --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'export') COMPREPLY=($(compgen -W ' --recovery --data --channel --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek generate') COMPREPLY=($(compgen -W ' --count --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek decrypt') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'eek reencrypt') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	token) COMPREPLY=($(compgen -W ' get renew cancel' -- "$cur"));;
+	'token get') COMPREPLY=($(compgen -W ' --renewer --out --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'token renew') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'token cancel') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'import') COMPREPLY=($(compgen -W ' --from --from-user --from-negotiate --from-token --key --dry-run --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'export') COMPREPLY=($(compgen -W ' --recovery --data --channel --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	store) COMPREPLY=($(compgen -W ' verify recover' -- "$cur"));;
-	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store verify') COMPREPLY=($(compgen -W ' --data --conf --channel --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'store recover') COMPREPLY=($(compgen -W ' --data --key --channel --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	owner) COMPREPLY=($(compgen -W ' enroll sign' -- "$cur"));;
-	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner enroll') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'owner sign') COMPREPLY=($(compgen -W ' --conf --key --number --store --keytab --core-key --out --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	acl) COMPREPLY=($(compgen -W ' check' -- "$cur"));;
-	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'acl check') COMPREPLY=($(compgen -W ' --conf --data --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	audit) COMPREPLY=($(compgen -W ' verify show' -- "$cur"));;
-	'audit verify') COMPREPLY=($(compgen -W ' --key --head --health --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'audit show') COMPREPLY=($(compgen -W ' --from --count --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'audit verify') COMPREPLY=($(compgen -W ' --key --head --health --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'audit show') COMPREPLY=($(compgen -W ' --from --count --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'measure') COMPREPLY=($(compgen -W ' --image --monitor --service --platform --kernel --initrd --cmdline --policy --guest-vmpl --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	attest) COMPREPLY=($(compgen -W ' report verify' -- "$cur"));;
-	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --owner --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'health') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'version') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'completion') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
-	'help') COMPREPLY=($(compgen -W ' --man --url --ca --client-cert --insecure --user --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest report') COMPREPLY=($(compgen -W ' --nonce --out --manifest --certs --tsm --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'attest verify') COMPREPLY=($(compgen -W ' --chain --vcek --nonce --manifest --measurement --owner --root --at --min-tcb --vmpl --policy-set --policy-clear --platform-set --platform-clear --allow-debug --allow-migration --allow-unknown-version --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'bench') COMPREPLY=($(compgen -W ' --connections --seconds --op --key --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'doctor') COMPREPLY=($(compgen -W ' --data --conf --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'health') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'version') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'completion') COMPREPLY=($(compgen -W ' --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
+	'help') COMPREPLY=($(compgen -W ' --man --url --ca --client-cert --insecure --user --negotiate --token --timeout --output -o --quiet -q --help -h' -- "$cur"));;
 	esac
 }
 complete -o default -F _svsm_kms svsm-kms

@@ -7,25 +7,22 @@ import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertNotNull;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
+import static svsmkms.hadoop.Hdfs.content;
 
 import java.io.Closeable;
-import java.io.File;
 import java.io.IOException;
 import java.security.PrivilegedExceptionAction;
 import java.util.Arrays;
 import java.util.EnumSet;
-import java.util.Random;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.crypto.key.KeyProviderCryptoExtension;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileEncryptionInfo;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 import org.apache.hadoop.fs.permission.FsPermission;
-import org.apache.hadoop.hdfs.MiniDFSCluster;
 import org.apache.hadoop.hdfs.client.CreateEncryptionZoneFlag;
 import org.apache.hadoop.hdfs.client.HdfsAdmin;
 import org.apache.hadoop.hdfs.protocol.HdfsConstants.ReencryptAction;
@@ -44,8 +41,7 @@ import org.junit.rules.Timeout;
  */
 public class HdfsTest {
   private static KmsServer server;
-  private static MiniDFSCluster cluster;
-  private static File dir;
+  private static Hdfs hdfs;
   private static HdfsAdmin admin;
   private static KeyProviderCryptoExtension keys;
   private static HdfsUser superuser;
@@ -60,28 +56,19 @@ public class HdfsTest {
         .acl("hadoop.kms.blacklist.DECRYPT_EEK", login)
         .start();
     keys = User.connect(server.uri());
-    dir = Dirs.temporary("hdfs");
-    cluster = new MiniDFSCluster.Builder(conf("superuser"), dir).numDataNodes(1).build();
-    cluster.waitActive();
-    admin = new HdfsAdmin(cluster.getURI(), conf("superuser"));
+    hdfs = new Hdfs("hdfs", conf("superuser"));
+    admin = new HdfsAdmin(hdfs.uri(), conf("superuser"));
     superuser = new HdfsUser("superuser", UserGroupInformation.getLoginUser());
   }
 
   @AfterClass
   public static void stop() throws Exception {
-    if (cluster != null) {
-      cluster.shutdown();
-      FileUtil.fullyDelete(dir);
-    }
+    Hdfs.close(hdfs);
     KmsServer.close(server);
   }
 
   private static Configuration conf(String user) {
-    Configuration conf = new Configuration();
-    conf.set("hadoop.security.key.provider.path", server.uri().toString());
-    // HDFS clients of one process share a connection, and with it its user, unless their contexts differ.
-    conf.set("dfs.client.context", user);
-    conf.setInt("dfs.replication", 1);
+    Configuration conf = Hdfs.conf(new Configuration(), server, user);
     // The stock of encrypted keys: small, so that it turns over during a test.
     conf.setInt("hadoop.security.kms.client.encrypted.key.cache.size", 10);
     // Small batches and short pauses: many requests in little time.
@@ -100,12 +87,6 @@ public class HdfsTest {
     return zone;
   }
 
-  private static byte[] content(int length, long seed) {
-    byte[] bytes = new byte[length];
-    new Random(seed).nextBytes(bytes);
-    return bytes;
-  }
-
   /** What is done to files, done by one user: the key server is asked as whoever makes the call, not who opened HDFS. */
   private static final class HdfsUser implements Closeable {
     private final UserGroupInformation ugi;
@@ -117,7 +98,7 @@ public class HdfsTest {
 
     HdfsUser(String name, UserGroupInformation ugi) throws Exception {
       this.ugi = ugi;
-      this.fs = does(() -> FileSystem.newInstance(cluster.getURI(), conf(name)));
+      this.fs = does(() -> FileSystem.newInstance(hdfs.uri(), conf(name)));
     }
 
     <T> T does(PrivilegedExceptionAction<T> action) throws Exception {

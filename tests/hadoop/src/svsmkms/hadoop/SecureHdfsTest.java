@@ -7,22 +7,18 @@ import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
-import java.io.File;
 import java.io.IOException;
 import java.security.PrivilegedExceptionAction;
 import java.util.Arrays;
 import java.util.EnumSet;
-import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
-import org.apache.hadoop.hdfs.MiniDFSCluster;
 import org.apache.hadoop.hdfs.client.CreateEncryptionZoneFlag;
 import org.apache.hadoop.hdfs.client.HdfsAdmin;
 import org.apache.hadoop.security.Credentials;
@@ -41,8 +37,7 @@ import org.junit.rules.Timeout;
 public class SecureHdfsTest {
   private static final Path ZONE = new Path("/zone");
   private static KmsServer server;
-  private static MiniDFSCluster cluster;
-  private static File dir;
+  private static Hdfs cluster;
 
   @Rule public final Timeout limit = Timeout.seconds(180);
 
@@ -50,16 +45,14 @@ public class SecureHdfsTest {
   public static void start() throws Exception {
     Realm.need();
     server = Realm.setup().acl("hadoop.kms.acl.DECRYPT_EEK", "alice,bob").acl("hadoop.kms.blacklist.DECRYPT_EEK", "hdfs").start();
-    dir = Dirs.temporary("secure-hdfs");
-    cluster = new MiniDFSCluster.Builder(conf("cluster"), dir).numDataNodes(1).build();
-    cluster.waitActive();
+    cluster = new Hdfs("secure-hdfs", conf("cluster"));
     UserGroupInformation hdfs = Realm.login("hdfs/localhost");
     new User(hdfs, server.uri()).creates("zone-key");
     try (FileSystem fs = open(hdfs, "setup")) {
       hdfs.doAs((PrivilegedExceptionAction<Void>) () -> {
         fs.mkdirs(ZONE);
         fs.setPermission(ZONE, new FsPermission((short) 0777));
-        new HdfsAdmin(cluster.getURI(), conf("setup")).createEncryptionZone(ZONE, "zone-key",
+        new HdfsAdmin(cluster.uri(), conf("setup")).createEncryptionZone(ZONE, "zone-key",
             EnumSet.of(CreateEncryptionZoneFlag.NO_TRASH));
         return null;
       });
@@ -68,19 +61,13 @@ public class SecureHdfsTest {
 
   @AfterClass
   public static void stop() throws Exception {
-    if (cluster != null) {
-      cluster.shutdown();
-      FileUtil.fullyDelete(dir);
-    }
+    Hdfs.close(cluster);
     KmsServer.close(server);
   }
 
   /** As on a real cluster, except for the ports that only root may open. `client` keeps connections of users apart. */
   private static Configuration conf(String client) {
-    Configuration conf = Realm.conf();
-    conf.set("hadoop.security.key.provider.path", server.uri().toString());
-    conf.set("dfs.client.context", client);
-    conf.setInt("dfs.replication", 1);
+    Configuration conf = Hdfs.conf(Realm.conf(), server, client);
     for (String daemon : new String[] {"namenode", "datanode"}) {
       conf.set("dfs." + daemon + ".kerberos.principal", "hdfs/localhost@" + Realm.NAME);
       conf.set("dfs." + daemon + ".keytab.file", Realm.keytab("users"));
@@ -93,13 +80,11 @@ public class SecureHdfsTest {
   }
 
   private static FileSystem open(UserGroupInformation user, String client) throws Exception {
-    return user.doAs((PrivilegedExceptionAction<FileSystem>) () -> FileSystem.newInstance(cluster.getURI(), conf(client)));
+    return user.doAs((PrivilegedExceptionAction<FileSystem>) () -> FileSystem.newInstance(cluster.uri(), conf(client)));
   }
 
   private static byte[] content(long seed) {
-    byte[] bytes = new byte[100_000];
-    new Random(seed).nextBytes(bytes);
-    return bytes;
+    return Hdfs.content(100_000, seed);
   }
 
   private static void write(UserGroupInformation user, FileSystem fs, Path file, byte[] content) throws Exception {
