@@ -5,7 +5,8 @@
 
 #include "service/state.h"
 
-#define SPARE (8u << 20)	/* bytes */
+#define SPARE (8u << 20)	   /* bytes */
+#define SPARE_LANE (512u << 10)	   /* more for each worker: records to be loaded, and what is in them */
 
 void txn_init(struct txn *t)
 {
@@ -42,7 +43,7 @@ void txn_reset(struct txn *t)
 
 /*
  * Keys stop growing while there is room for all else: what is there goes on being used, logins and configuration among
- * it, and a store that was filled opens again, when each worker may need its large buffer. Looked at now and then, further
+ * it, and a store that was filled opens again, with records in the hands of each worker. Looked at now and then, further
  * ahead if possible. Half of the spare room may be in pieces, such as deleted keys leave. Caller holds t->lock.
  */
 static bool room_for(const struct op *o, struct txn *t, uint64_t bytes)
@@ -58,8 +59,7 @@ static bool room_for(const struct op *o, struct txn *t, uint64_t bytes)
 	pieces = m.fordblks - m.keepcost;
 	spare -= pieces < SPARE / 2 ? pieces : SPARE / 2;
 	for (i = 0; i < ARRAY_LEN(o->s->workers); i++)
-		if (o->s->workers[i] && !__atomic_load_n(&o->s->workers[i]->big, __ATOMIC_RELAXED))
-			spare += CALL_LARGE_LEN;
+		spare += o->s->workers[i] ? SPARE_LANE : 0;
 	for (step = SPARE; !there && step >= SPARE / 64; step /= 8) {
 		p = malloc(spare + step);
 		there = p;
