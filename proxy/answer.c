@@ -884,7 +884,7 @@ static void note_credential(struct work *k, bool refused, const struct wire_ans 
 {
 	struct throttle *t = k->w->k->throttle;
 
-	if (refused && ans->head.note != NOTE_CONTINUE && k->shown != CREDENTIAL_NONE && k->shown != CREDENTIAL_USER_NAME) {
+	if (refused && ans->head.note != NOTE_CONTINUE && encode_may_be_refused(k)) {
 		throttle_refused(t, encode_peer(k), kms_coarse_ms(), k->prints, ARRAY_LEN(k->prints));
 	} else if (!refused && ans->user.len) {
 		throttle_accepted(t, throttle_print(t, ans->cookie));
@@ -909,6 +909,8 @@ static void count_credential(struct work *k, uint32_t err, const struct wire_ans
 	if (err == E_DO_AS_DENIED)
 		metrics_event(m, EVENT_DO_AS_REFUSED);
 	k->unknown = refused || err == E_DO_AS_DENIED;
+	/* Whoever cancels a token need show nothing but that token. */
+	refused |= k->call == CALL_DT_CANCEL && (err == E_TOKEN || err == E_TOKEN_DENIED) && !ans->user.len;
 	note_credential(k, refused, ans);
 }
 

@@ -130,6 +130,11 @@ static bool find_do_as(struct work *k, struct slice *out)
 }
 
 /* Where the request came from: 4 or 16 bytes. */
+bool encode_may_be_refused(const struct work *k)
+{
+	return k->call == CALL_DT_CANCEL || (k->shown != CREDENTIAL_NONE && k->shown != CREDENTIAL_USER_NAME);
+}
+
 struct slice encode_peer(struct work *k)
 {
 	const char *text = k->c ? server_conn_peer(k->c) : "";
@@ -813,6 +818,7 @@ static void encode_delegation(struct work *k, struct sink *s)
 	k->call = calls[k->route.delegation];
 	if (k->call != CALL_DT_GET) {
 		m.token = query_token(k);
+		k->prints[1] = throttle_print(k->w->k->throttle, m.token);
 	} else {
 		m.has_renewer =
 			query_get(k->r->query, "renewer", false, renewer, sizeof(renewer), &m.renewer);

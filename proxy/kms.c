@@ -76,8 +76,7 @@ static bool turned_away(struct work *k)
 	uint32_t seconds;
 
 	k->judged = true;
-	if (!first || k->shown == CREDENTIAL_NONE || k->shown == CREDENTIAL_USER_NAME || throttle_knows(t, k->prints[0]) ||
-	    throttle_knows(t, k->prints[1]))
+	if (!first || !encode_may_be_refused(k) || throttle_knows(t, k->prints[0]) || throttle_knows(t, k->prints[1]))
 		return false;
 	seconds = throttle_wait(t, encode_peer(k), kms_coarse_ms());
 	if (!seconds)

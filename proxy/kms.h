@@ -257,6 +257,8 @@ void encode_request(struct work *k, struct sink *s);
 /* Does the request show a ticket, or a delegation token? */
 MUST_CHECK bool encode_has_ticket(const struct http_request *r);
 MUST_CHECK bool encode_has_token(const struct http_request *r);
+/* Shows it what can be wrong, so that nobody being known makes an entry of the audit chain? Not a bare name. */
+MUST_CHECK bool encode_may_be_refused(const struct work *k);
 /* The client's address, 4 or 16 bytes in the worker's memory. */
 struct slice encode_peer(struct work *k);
 /* Copies a name into the work, where it outlives the turn. */

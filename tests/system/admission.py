@@ -353,6 +353,7 @@ def turned_away():
         equal(s.call("GET", "/keys/names", user="bob").status, 200)
         equal(s.call("GET", "/keys/names", user=None).status, 401)
         equal(s.call("GET", "/keys/names", user=None, headers={"X-Hadoop-Delegation-Token": "AAAA"}).status, 429)
+        equal(s.call("PUT", "/kms/v1/?op=CANCELDELEGATIONTOKEN&token=AAAA", user=None).status, 429)
         # A cookie that is new to the proxy is what a forged one looks like.
         equal(shown(s, sign(f"u=bob&p=bob&t=simple-dt&e={int(time.time() + 3000) * 1000}")).status, 429)
         site = os.path.join(s.conf, "kms-site.xml")
@@ -373,3 +374,24 @@ def expired_friend():
         equal(shown(s, short).status, 200)
         wait_for(lambda: shown(s, short).status == 401)
         equal(shown(s, short).status, 429)
+
+
+@test("cancelling asks for no other credential than the token, and is no way to fill the disk either", "T-168")
+def cancelled():
+    with Server(site={"svsm.kms.failed-logins.per-minute": "1"}) as s:
+        def cancel(token):
+            return s.call("PUT", "/kms/v1/?op=CANCELDELEGATIONTOKEN&token=" + token, user=None).status
+
+        def fetch():
+            return s.call("GET", "/kms/v1/?op=GETDELEGATIONTOKEN&renewer=bob").json()["Token"]["urlString"]
+
+        used, unused = fetch(), fetch()
+        equal(s.call("GET", "/keys/names", user=None, headers={"X-Hadoop-Delegation-Token": used}).status, 200)
+        equal(cancel("AAAA"), 404)
+        before = s.health()["auditWritten"]
+        for _ in range(10):
+            equal(cancel("AAAA"), 429)
+        equal(s.health()["auditWritten"], before)
+        equal(cancel(unused), 429)
+        equal(cancel(used), 200)
+        equal([cancel(used), cancel(used)], [404, 429])     # refused once, it is not known any more
