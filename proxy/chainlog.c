@@ -5,11 +5,16 @@
  * Three places hold entries on their way: `held` those that came before their predecessors, `queue` those that
  * are next, `out` what is being written; only who is writing touches out's bytes. When all of them together
  * would become too large, everything is dropped from one number on until the core has declared the gap.
+ *
+ * `fresh` has once more what was written since the file was last synced, for the store to carry (chainlog_carry()). A
+ * second thread syncs the file when that becomes much, so that nobody who wants to commit waits for it.
  */
 #include "proxy/chainlog.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +27,8 @@
 #define RETRY_MS 50u
 #define SLOW_MS 50u
 #define SCAN_BLOCK (1u << 20)
+#define SYNC_RETRY_MS 500u
+#define SYNC_BYTES (CHAINLOG_CARRY_MAX / 2)
 
 struct bytes {
 	uint8_t *p;
@@ -63,6 +70,20 @@ struct chainlog {
 	size_t held_bytes;
 	struct bytes queue, out;
 	size_t out_at;
+
+	struct chain_tail in_file;	/* the last one written */
+	struct chain_tail synced;	/* with `durable`: everything up to here is on the disk */
+	uint8_t iv[16];			/* of pieces that begin there: each then begins with the one before */
+	struct bytes fresh;		/* with `recorded`: what was written since */
+	uint64_t file_len;		/* of what was written as a whole; fresh is its end */
+	uint64_t fresh_at;		/* counts up by what leaves fresh, so that a place in it has a number */
+	bool recorded, durable;
+	bool new_name;			/* the directory does not know the file for certain */
+	int old_fd;			/* the file before this one, not yet synced; or -1 */
+	int sync_error;
+	bool sync_asked, syncing;	/* the second thread is to; somebody does */
+	pthread_t sync_thread;
+	pthread_cond_t sync_work, sync_done;
 
 	bool failing, dropping, gap_asked, dropped_again;
 	uint32_t refusing;		/* atomic: o.refuse and one of the above */
@@ -381,6 +402,26 @@ static void take_queue(struct chainlog *c)
 	c->out_tail = c->tail;
 }
 
+static void forget_fresh(struct chainlog *c, size_t more)
+{
+	c->fresh_at += c->fresh.len + more;
+	c->fresh.len = 0;
+	c->recorded = c->durable = false;
+}
+
+/* What was just written, without the header of a new file. */
+static void keep_fresh(struct chainlog *c)
+{
+	bool header = c->out.len >= CHAIN_HEADER_LEN && memcmp(c->out.p, CHAIN_MAGIC, sizeof(CHAIN_MAGIC) - 1) == 0;
+	size_t skip = header ? CHAIN_HEADER_LEN : 0, n = c->out.len - skip;
+	size_t room = c->sync_error ? c->o.buffer_max : CHAINLOG_CARRY_MAX; /* then it may have to be written again */
+
+	c->in_file = c->out_tail;
+	c->file_len += c->out.len;
+	if (c->recorded && (c->fresh.len + n > room || !bytes_put(&c->fresh, c->out.p + skip, n)))
+		forget_fresh(c, n + 1);
+}
+
 /* Caller holds the lock, and nobody is writing. It is given up meanwhile. */
 static void write_some(struct chainlog *c)
 {
@@ -399,6 +440,7 @@ static void write_some(struct chainlog *c)
 	c->slow = ms_since(&began) >= SLOW_MS;
 	if (error == 0) {
 		c->written = last;
+		keep_fresh(c);
 		set_working(c);
 	} else {
 		set_failing(c, error);
@@ -454,24 +496,236 @@ enum rc chainlog_wait(struct chainlog *c, uint32_t generation, uint64_t last)
 	return rc;
 }
 
+/* ---- on the disk ---- */
+
+static int sync_directory(const char *path)
+{
+	char dir[4096];
+	const char *end = strrchr(path, '/');
+	int fd, error = 0;
+
+	if (end && (size_t)(end - path) >= sizeof(dir) - 1)
+		return ENAMETOOLONG;
+	snprintf(dir, sizeof(dir), "%.*s", end ? (int)(end - path) + 1 : 1, end ? path : ".");
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+/* A descriptor that does not append. Returns 0, or what went wrong. */
+static int write_again(int fd, const uint8_t *p, size_t n, uint64_t off)
+{
+	char link[64];
+	int again, error = 0;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	again = open(link, O_WRONLY | O_CLOEXEC);
+	if (again < 0)
+		return errno;
+	while (n && !error) {
+		ssize_t put = pwrite(again, p, n, (off_t)off);
+
+		if (put <= 0)
+			error = put < 0 ? errno : EIO;
+		else
+			p += put, off += (uint64_t)put, n -= (size_t)put;
+	}
+	close(again);
+	return error;
+}
+
+/*
+ * The last sync failed: the kernel may have dropped what it could not write, and the next sync would not tell. So what
+ * was written since the last good one is written again. Caller holds the lock: this happens in memory.
+ */
+static int write_fresh_again(struct chainlog *c)
+{
+	return c->fresh.len ? write_again(c->fd, c->fresh.p, c->fresh.len, c->file_len - c->fresh.len) : 0;
+}
+
+/* Without the lock: it may take long. 0, or what went wrong. */
+static int sync_all(int fd, int old, const char *dir_of)
+{
+	if (fd < 0 || fdatasync(fd) != 0 || (old >= 0 && fdatasync(old) != 0))
+		return errno;
+	return dir_of ? sync_directory(dir_of) : 0;
+}
+
+static void set_sync_error(struct chainlog *c, int error)
+{
+	if (!error != !c->sync_error)
+		report(c,
+		       error ? "audit chain %s: does not get to the disk: %s; changes are refused (503) until it does "
+			       "(svsm.kms.audit.on-failure)" :
+			       "audit chain %s: gets to the disk again%s",
+		       c->path, error ? strerror(error) : "");
+	if (error && !c->sync_error) /* it tries again by itself */
+		pthread_cond_signal(&c->sync_work);
+	c->sync_error = error;
+}
+
+/*
+ * Everything written so far gets to the disk. Caller holds the lock, which is given up meanwhile; so the file may be
+ * another afterwards: only what is in fresh at the beginning leaves it. `syncing` is set: of two at the same time the
+ * kernel would tell one alone that it failed.
+ */
+static enum rc sync_once(struct chainlog *c)
+{
+	struct chain_tail upto = c->in_file;
+	bool new_name = c->new_name, has_header = c->file_len != 0;
+	int fd = dup(c->fd), old = c->old_fd, error = c->sync_error ? write_fresh_again(c) : 0;
+	uint64_t mark;
+
+	if (!c->recorded)
+		forget_fresh(c, 0);
+	c->recorded = true;
+	mark = c->fresh_at + c->fresh.len;
+	c->old_fd = -1;
+	c->new_name = false;
+	pthread_mutex_unlock(&c->lock);
+	error = error ? error : sync_all(fd, old, new_name ? c->path : NULL);
+	if (fd >= 0)
+		close(fd);
+	pthread_mutex_lock(&c->lock);
+	set_sync_error(c, error);
+	c->new_name |= error && new_name;
+	if (error && c->old_fd < 0)
+		c->old_fd = old;
+	else if (old >= 0)
+		close(old);
+	if (error)
+		return RC_DENIED;
+	if (mark >= c->fresh_at) { /* else it was given up meanwhile */
+		size_t n = (size_t)(mark - c->fresh_at);
+
+		if (n)
+			memmove(c->fresh.p, c->fresh.p + n, c->fresh.len - n);
+		c->fresh.len -= n;
+		c->fresh_at = mark;
+		c->synced = upto;
+		/* What was carried is put behind a header. */
+		c->durable = has_header && RAND_bytes(c->iv, sizeof(c->iv)) == 1;
+	}
+	return RC_OK;
+}
+
+static enum rc sync_file(struct chainlog *c)
+{
+	enum rc rc;
+
+	while (c->syncing)
+		pthread_cond_wait(&c->sync_done, &c->lock);
+	c->syncing = true;
+	rc = sync_once(c);
+	c->syncing = false;
+	pthread_cond_broadcast(&c->sync_done);
+	return rc;
+}
+
+static void *syncer(void *arg)
+{
+	struct chainlog *c = arg;
+	struct timespec until;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->stop) {
+		if (!c->sync_asked && !c->sync_error) {
+			pthread_cond_wait(&c->sync_work, &c->lock);
+			continue;
+		}
+		until = later(SYNC_RETRY_MS);
+		if (c->sync_error && pthread_cond_timedwait(&c->sync_work, &c->lock, &until) == 0)
+			continue;
+		c->sync_asked = false;
+		(void)!sync_file(c);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+static void ask_sync(struct chainlog *c)
+{
+	c->sync_asked = true;
+	pthread_cond_signal(&c->sync_work);
+}
+
+static bool must_sync(const struct chainlog *c)
+{
+	return c->regular && c->o.refuse;
+}
+
 enum rc chainlog_sync(struct chainlog *c, uint64_t last)
 {
 	enum rc rc;
-	int fd = -1;
 
 	if (!c)
 		return RC_OK;
 	pthread_mutex_lock(&c->lock);
 	rc = wait_for(c, c->generation, last);
-	if (rc == RC_OK && c->regular && c->o.refuse)
-		fd = dup(c->fd);
+	if (rc == RC_OK && must_sync(c))
+		rc = sync_file(c);
 	pthread_mutex_unlock(&c->lock);
-	/* Without the lock: it may take long. The file can be changed meanwhile; then the old one was synced at that. */
-	if (fd >= 0) {
-		if (fdatasync(fd) != 0)
-			rc = RC_DENIED;
-		close(fd);
-	}
+	return rc;
+}
+
+/* ---- what the store carries ---- */
+
+/*
+ * piece := seq:u64 iv[16] frames, encrypted: a copy of the store alone is not to tell who asked for what. The key is the
+ * MAC of entry seq, the last one on the disk: it stands in the chain's file, which is needed to put a piece back.
+ */
+#define PIECE_HEAD 24u
+_Static_assert(PIECE_HEAD + CHAINLOG_CARRY_MAX == CHAINLOG_PIECE_MAX, "header and frames");
+
+/* AES-128-CTR, in place. */
+MUST_CHECK static bool crypt_piece(const uint8_t key[CHAIN_MAC_LEN], const uint8_t iv[16], uint8_t *p, size_t n)
+{
+	EVP_CIPHER_CTX *x = EVP_CIPHER_CTX_new();
+	int len = 0;
+	bool ok = x && EVP_EncryptInit_ex(x, EVP_aes_128_ctr(), NULL, key, iv) == 1 &&
+		  EVP_EncryptUpdate(x, p, &len, p, (int)n) == 1 && len == (int)n;
+
+	EVP_CIPHER_CTX_free(x);
+	return ok;
+}
+
+/* False: not everything since the last sync is at hand. Caller holds the lock. */
+static bool put_piece(struct chainlog *c, struct outbuf *piece)
+{
+	uint8_t *to;
+
+	if (!c->durable || c->sync_error || c->fresh.len > CHAINLOG_CARRY_MAX)
+		return false;
+	if (c->fresh.len == 0)
+		return true;
+	to = outbuf_room(piece, PIECE_HEAD + c->fresh.len);
+	if (!to)
+		return false;
+	memcpy(to, &c->synced.seq, 8);
+	memcpy(to + 8, c->iv, sizeof(c->iv));
+	memcpy(to + PIECE_HEAD, c->fresh.p, c->fresh.len);
+	if (!crypt_piece(c->synced.mac, to + 8, to + PIECE_HEAD, c->fresh.len))
+		return false;
+	outbuf_used(piece, PIECE_HEAD + c->fresh.len);
+	if (c->fresh.len > SYNC_BYTES && !c->syncing)
+		ask_sync(c);
+	return true;
+}
+
+enum rc chainlog_carry(struct chainlog *c, uint64_t last, struct outbuf *piece)
+{
+	enum rc rc;
+
+	if (!c)
+		return RC_OK;
+	pthread_mutex_lock(&c->lock);
+	rc = wait_for(c, c->generation, last);
+	if (rc == RC_OK && must_sync(c) && !put_piece(c, piece))
+		rc = sync_file(c);
+	pthread_mutex_unlock(&c->lock);
 	return rc;
 }
 
@@ -520,6 +774,20 @@ static int open_file(const char *path, struct stat *st)
 	return fd;
 }
 
+/* The old file is synced with the new one, soon; if there is still an older one: that at once. */
+static void leave_file(struct chainlog *c)
+{
+	if (!must_sync(c)) {
+		close(c->fd);
+		return;
+	}
+	if (c->old_fd >= 0 && fdatasync(c->old_fd) != 0)
+		set_sync_error(c, errno);
+	if (c->old_fd >= 0)
+		close(c->old_fd);
+	c->old_fd = c->fd;
+}
+
 /* Between two writes, with the lock held. */
 static void do_reopen(struct chainlog *c)
 {
@@ -539,9 +807,14 @@ static void do_reopen(struct chainlog *c)
 		} else {
 			struct bytes rest = c->queue;
 
-			close(c->fd);
+			leave_file(c);
 			c->fd = fd;
 			c->regular = S_ISREG(is.st_mode);
+			forget_fresh(c, 1);
+			c->file_len = 0;
+			c->new_name = true;
+			if (must_sync(c))
+				ask_sync(c);
 			c->queue = (struct bytes){ 0 };
 			put_header(c, &c->out_tail);
 			INVARIANT(rest.len == 0 || bytes_put(&c->queue, rest.p, rest.len));
@@ -662,9 +935,9 @@ void chainlog_state(struct chainlog *c, struct chainlog_state *out)
 	if (!c)
 		return;
 	pthread_mutex_lock(&c->lock);
-	*out = (struct chainlog_state){ .refuse = c->o.refuse, .failing = c->failing, .dropping = c->dropping,
-					.error = c->error, .written = c->written, .lost = c->lost,
-					.lost_at_start = c->lost_at_start };
+	*out = (struct chainlog_state){ .refuse = c->o.refuse, .failing = c->failing || c->sync_error,
+					.dropping = c->dropping, .error = c->failing ? c->error : c->sync_error,
+					.written = c->written, .lost = c->lost, .lost_at_start = c->lost_at_start };
 	out->pending = unwritten(c) + c->held_bytes;
 	pthread_mutex_unlock(&c->lock);
 }
@@ -783,6 +1056,7 @@ static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_roo
 	enum rc rc = RC_OK;
 
 	c->empty = size == 0;
+	c->new_name = true;	/* whoever made it may have died before it was certain */
 	if (size == 0)
 		return RC_OK;
 	if (size < sizeof(head) || !read_at(c->fd, head, sizeof(head), 0) ||
@@ -807,8 +1081,93 @@ static enum rc load(struct chainlog *c, uint64_t size, char *why, size_t why_roo
 			 c->path, (unsigned long long)(size - end));
 	free(room);
 	c->written = c->tail.seq;
-	c->out_tail = c->tail;
+	c->out_tail = c->in_file = c->tail;
+	c->file_len = end;
 	return rc;
+}
+
+/* The entry, looked for from the file's end. False: it is not there. */
+static bool find_entry(struct chainlog *c, uint64_t seq, uint8_t *room, struct chain_tail *out)
+{
+	uint8_t head[CHAIN_HEADER_LEN];
+	uint64_t end = c->file_len;
+	struct chain_header h;
+	struct chain_frame f;
+
+	while (frame_before(c->fd, end, room, &f, &end) && f.seq >= seq)
+		if (f.seq == seq) {
+			out->seq = seq;
+			memcpy(out->hash, f.hash, sizeof(f.hash));
+			memcpy(out->mac, f.mac, sizeof(f.mac));
+			return true;
+		}
+	if (!read_at(c->fd, head, sizeof(head), 0) || chain_header_get(slice_of(head, sizeof(head)), &h) != RC_OK ||
+	    h.seq != seq)
+		return false;
+	out->seq = seq;
+	memcpy(out->hash, h.hash, sizeof(h.hash));
+	memcpy(out->mac, h.mac, sizeof(h.mac));
+	return true;
+}
+
+struct slice chainlog_rest(struct slice frames, uint64_t seq, const struct chain_tail *at, struct chain_tail *end)
+{
+	struct slice rest = slice_of("", 0);
+	struct cursor in = cur_of(frames.p, frames.len);
+	const uint8_t *from = in.at;
+	bool found = seq == at->seq;
+	struct chain_frame f;
+
+	for (; chain_frame_next(&in, &f) == RC_OK && f.seq > seq; seq = f.seq) {
+		if (found && has_mac(f.mac)) {
+			rest = slice_of(from, (size_t)(in.at - from));
+			end->seq = f.seq;
+			memcpy(end->hash, f.hash, sizeof(f.hash));
+			memcpy(end->mac, f.mac, sizeof(f.mac));
+		} else if (!found && f.seq == at->seq && memcmp(f.hash, at->hash, sizeof(f.hash)) == 0) {
+			found = true;
+			from = in.at;
+		}
+	}
+	return rest;
+}
+
+/* Decrypts it in place. Caller holds the lock. */
+static struct slice open_piece(struct chainlog *c, uint8_t *piece, size_t len, struct chain_tail *end)
+{
+	struct cursor in = cur_of(piece, len);
+	uint8_t *room = malloc(CHAIN_FRAME_MAX);
+	struct slice rest = slice_of("", 0);
+	struct chain_tail base;
+	const uint8_t *iv;
+	uint64_t seq;
+
+	if (room && cur_le64(&in, &seq) && cur_take(&in, 16, &iv) && in.left <= CHAINLOG_CARRY_MAX &&
+	    find_entry(c, seq, room, &base) && crypt_piece(base.mac, iv, piece + PIECE_HEAD, in.left))
+		rest = chainlog_rest(slice_of(piece + PIECE_HEAD, in.left), seq, &c->tail, end);
+	free(room);
+	return rest;
+}
+
+void chainlog_restore(struct chainlog *c, struct outbuf *piece, char *why, size_t room)
+{
+	struct chain_tail end = { 0 };
+	struct slice rest;
+
+	*why = 0;
+	if (!c || !c->regular || c->empty)
+		return;
+	pthread_mutex_lock(&c->lock);
+	rest = open_piece(c, piece->p, piece->len, &end);
+	if (rest.len && bytes_put(&c->queue, rest.p, rest.len)) {
+		snprintf(why, room,
+			 "audit chain %.500s: it ends with entry %llu; those up to %llu, which a power cut can take from "
+			 "it, were in the store and are written again",
+			 c->path, (unsigned long long)c->tail.seq, (unsigned long long)end.seq);
+		c->tail = end;
+		write_some(c);	/* if it fails, the thread goes on trying */
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 enum rc chainlog_set_aside(struct chainlog *c, char *name, size_t room)
@@ -825,9 +1184,12 @@ enum rc chainlog_set_aside(struct chainlog *c, char *name, size_t room)
 	pthread_mutex_lock(&c->lock);
 	close(c->fd);
 	c->fd = fd;
-	c->empty = true;
+	c->empty = c->new_name = true;
 	c->seen = 0;
-	c->tail = c->out_tail = (struct chain_tail){ 0 };
+	c->queue.len = 0;
+	c->tail = c->out_tail = c->in_file = (struct chain_tail){ 0 };
+	forget_fresh(c, 1);
+	c->file_len = 0;
 	c->written = 0;
 	pthread_mutex_unlock(&c->lock);
 	return RC_OK;
@@ -845,12 +1207,14 @@ static struct chainlog *make(const struct chainlog_options *o)
 	c->o.patience_ms = o->patience_ms ? o->patience_ms : CHAINLOG_PATIENCE_MS;
 	c->o.report = o->report ? o->report : stderr_report;
 	c->path = strdup(o->path);
-	c->fd = -1;
+	c->fd = c->old_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&c->work, &attr);
 	pthread_cond_init(&c->done, &attr);
+	pthread_cond_init(&c->sync_work, &attr);
+	pthread_cond_init(&c->sync_done, &attr);
 	return c;
 }
 
@@ -859,10 +1223,27 @@ static void release(struct chainlog *c)
 	forget_held(c);
 	if (c->fd >= 0)
 		close(c->fd);
+	if (c->old_fd >= 0)
+		close(c->old_fd);
 	free(c->queue.p);
 	free(c->out.p);
+	free(c->fresh.p);
 	free(c->path);
 	free(c);
+}
+
+static enum rc start_threads(struct chainlog *c)
+{
+	if (pthread_create(&c->sync_thread, NULL, syncer, c) != 0)
+		return RC_NO_ROOM;
+	if (pthread_create(&c->thread, NULL, writer, c) == 0)
+		return RC_OK;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->sync_work);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->sync_thread, NULL);
+	return RC_NO_ROOM;
 }
 
 enum rc chainlog_open(const struct chainlog_options *o, struct chainlog **out, char *why, size_t room)
@@ -894,8 +1275,8 @@ enum rc chainlog_open(const struct chainlog_options *o, struct chainlog **out, c
 		rc = chainlog_set_aside(c, name, sizeof(name));
 		snprintf(why, room, "%.500s is no audit chain, or damaged; it is now %.500s", c->path, name);
 	}
-	if (rc == RC_OK && pthread_create(&c->thread, NULL, writer, c) != 0)
-		rc = RC_NO_ROOM;
+	if (rc == RC_OK)
+		rc = start_threads(c);
 	if (rc != RC_OK) {
 		release(c);
 		return rc;
@@ -915,13 +1296,13 @@ void chainlog_close(struct chainlog *c)
 	c->stop = true;
 	c->running = false;
 	pthread_cond_broadcast(&c->work);
+	pthread_cond_signal(&c->sync_work);
 	pthread_mutex_unlock(&c->lock);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += (time_t)(c->o.patience_ms / 1000) + 1;
 	ended = pthread_timedjoin_np(c->thread, NULL, &until) == 0;
-	if (!ended) {	/* it hangs in a write: what it uses stays */
+	if (!ended)	/* it hangs in a write: what it uses stays */
 		report(c, "audit chain %s: the last entries could not be written", c->path);
-		return;
-	}
-	release(c);
+	if (pthread_timedjoin_np(c->sync_thread, NULL, &until) == 0 && ended)
+		release(c);
 }

@@ -14,9 +14,12 @@
 #ifndef PROXY_CHAINLOG_H
 #define PROXY_CHAINLOG_H
 
+#include "proxy/outbuf.h"
 #include "wire/chain.h"
 
 #define CHAINLOG_BUFFER_MAX (8u << 20)	/* bytes of entries not yet written */
+#define CHAINLOG_CARRY_MAX (128u << 10)	/* bytes that a store's transaction may be asked to carry */
+#define CHAINLOG_PIECE_MAX (24u + CHAINLOG_CARRY_MAX)
 #define CHAINLOG_PATIENCE_MS 5000u	/* how long a write may take before it counts as failed */
 
 struct chainlog_options {
@@ -29,7 +32,7 @@ struct chainlog_options {
 };
 
 struct chainlog_state {
-	bool refuse, failing, dropping;
+	bool refuse, failing, dropping;	/* failing: it cannot be written, or does not get to the disk */
 	int error;		/* its errno */
 	uint64_t written;	/* number of the last entry in the file */
 	uint64_t lost;		/* entries dropped here since the start */
@@ -74,6 +77,23 @@ enum rc chainlog_add(struct chainlog *c, uint32_t generation, struct slice frame
 enum rc chainlog_wait(struct chainlog *c, uint32_t generation, uint64_t last);
 /* The same, and on the disk. RC_OK also when it is not and the setting says to go on. */
 enum rc chainlog_sync(struct chainlog *c, uint64_t last);
+/*
+ * The same for a transaction of the store that is about to be written: what of the file is not yet on the disk is
+ * appended to *piece, encrypted, to be put into that transaction. So one wait for the disk is enough for both. At most
+ * CHAINLOG_PIECE_MAX bytes; nothing: the file is on the disk.
+ */
+enum rc chainlog_carry(struct chainlog *c, uint64_t last, struct outbuf *piece);
+/*
+ * After chainlog_open(), before anything is added: what a piece has and the file has lost in a power cut is written to
+ * the file again, and `why` says so. A piece that does not go on where the file ends is left alone: the core will
+ * say what is missing. It needs no trust: what it brings is judged as the file is. The piece's bytes are changed.
+ */
+void chainlog_restore(struct chainlog *c, struct outbuf *piece, char *why, size_t room);
+/*
+ * Its parser: what of `frames`, which come after entry seq, comes after `at`, the file's last entry, up to the last frame
+ * with a MAC, which is *end then. Empty: they do not go on from there.
+ */
+struct slice chainlog_rest(struct slice frames, uint64_t seq, const struct chain_tail *at, struct chain_tail *end);
 MUST_CHECK bool chainlog_goes_on(const struct chainlog *c);	/* the setting is to continue */
 /* To be asked before a call is made. */
 MUST_CHECK bool chainlog_refuses(struct chainlog *c);

@@ -131,7 +131,74 @@ static void call_or_kill(struct kms *s, enum wire_call call, uint64_t epoch, con
 	channel_kill(s->channel);
 }
 
-static enum rc write_group(struct kms *s, const struct work *list, struct slice head, struct store_error *err)
+/* ---- entries of the audit chain that the store carries ---- */
+
+/*
+ * carry := len:u32 piece[len], cut into items; the piece is what chainlog_carry() gives. Each item has one page of the
+ * store for itself, because a run of free pages is not always there.
+ */
+static struct slice carry_name(unsigned i, char *room)
+{
+	snprintf(room, 24, "chain.%02u", i);
+	return slice_str(room);
+}
+
+/*
+ * Into the open transaction, in place of what the last one had. As long as the chain's file is not synced a piece begins
+ * with the one before it, so that most items stay as they are.
+ */
+static enum rc put_carry(struct kms *s, struct slice piece, struct store_error *err)
+{
+	uint32_t len = (uint32_t)piece.len;
+	uint8_t b[CARRY_CHUNK];
+	size_t at = sizeof(len);
+	char name[24];
+	enum rc rc = RC_OK;
+	unsigned i, n;
+
+	INVARIANT(len <= CHAINLOG_PIECE_MAX);
+	memcpy(b, &len, sizeof(len));
+	for (i = 0; rc == RC_OK && piece.len; i++, at = 0) {
+		size_t part = piece.len < sizeof(b) - at ? piece.len : sizeof(b) - at;
+
+		memcpy(b + at, piece.p, part);
+		memset(b + at + part, 0, sizeof(b) - at - part);
+		piece = slice_of(piece.p + part, piece.len - part);
+		if (s->carried_known && i < s->carried && memcmp(s->carry[i], b, sizeof(b)) == 0)
+			continue;
+		memcpy(s->carry[i], b, sizeof(b));
+		rc = store_txn_put_item(s->store, carry_name(i, name), slice_of(b, sizeof(b)), err);
+	}
+	for (n = i; rc == RC_OK && i < (s->carried_known ? s->carried : CARRY_CHUNKS); i++)
+		rc = store_txn_del_item(s->store, carry_name(i, name), err);
+	s->carried_known = rc == RC_OK;
+	s->carried = n;
+	return rc;
+}
+
+bool commit_carried(struct store *store, struct outbuf *piece)
+{
+	struct store_buf b = { 0 };
+	uint32_t len = 0;
+	char name[24];
+	unsigned i;
+
+	for (i = 0; i < CARRY_CHUNKS && (i == 0 || piece->len < len); i++) {
+		struct cursor in;
+
+		if (store_item_get(store, carry_name(i, name), &b, NULL) != RC_OK || !b.found)
+			break;
+		in = cur_of(b.p, b.len);
+		if (i == 0 && !cur_le32(&in, &len))
+			break;
+		outbuf_put(piece, in.at, in.left < len - piece->len ? in.left : len - piece->len);
+	}
+	store_buf_free(&b);
+	return len != 0 && outbuf_ok(piece) && piece->len == len;
+}
+
+static enum rc write_group(struct kms *s, const struct work *list, struct slice head, struct slice carry,
+			   struct store_error *err)
 {
 	enum rc rc = store_txn_begin(s->store, err);
 
@@ -147,8 +214,12 @@ static enum rc write_group(struct kms *s, const struct work *list, struct slice 
 	if (rc == RC_OK)
 		rc = store_txn_put_head(s->store, head, err);
 	if (rc == RC_OK)
-		return store_txn_commit(s->store, err);
-	store_txn_abort(s->store);
+		rc = put_carry(s, carry, err);
+	if (rc == RC_OK)
+		rc = store_txn_commit(s->store, err);
+	else
+		store_txn_abort(s->store);
+	s->carried_known &= rc == RC_OK;
 	return rc;
 }
 
@@ -163,18 +234,24 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 {
 	struct cursor body = head_ans->body;
 	struct store_error serr;
+	OUTBUF carry = { 0 };
 	struct slice head;
 	uint64_t epoch;
 	struct work *k;
+	enum rc rc;
 
 	if (!cur_le64(&body, &epoch) || !cur_str16(&body, UINT16_MAX, &head))
 		return E_INTERNAL;
-	/* What the head vouches for must be there when it is: the staging of these changes is part of it. */
-	if (chainlog_sync(s->chain, head_ans->head.num[0]) != RC_OK) {
+	/*
+	 * What the head vouches for must be there when it is, the staging of these changes too: a group takes along what is not
+	 * yet on the disk; a head alone, which is rare, waits until all is.
+	 */
+	rc = list ? chainlog_carry(s->chain, head_ans->head.num[0], &carry) : chainlog_sync(s->chain, head_ans->head.num[0]);
+	if (rc != RC_OK) {
 		call_or_kill(s, CALL_ABORT, epoch, NULL);
 		return E_AUDIT;
 	}
-	if (write_group(s, list, head, &serr) != RC_OK) {
+	if (write_group(s, list, head, outbuf_slice(&carry), &serr) != RC_OK) {
 		snprintf(text, room, "%s", serr.text);
 		call_or_kill(s, CALL_ABORT, epoch, NULL);
 		if (serr.fatal)

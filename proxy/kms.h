@@ -185,6 +185,9 @@ struct hot_settings {
 	char whitelist[1024];		/* pages for everybody, "/jmx,/conf" */
 };
 
+#define CARRY_CHUNK 4080u	/* with its header one page of the store */
+#define CARRY_CHUNKS ((4 + CHAINLOG_PIECE_MAX + CARRY_CHUNK - 1) / CARRY_CHUNK)
+
 struct kms {
 	struct channel *channel;
 	struct store *store;
@@ -192,6 +195,10 @@ struct kms {
 	struct audit *audit;
 	struct chainlog *chain;		/* NULL: it is not kept */
 	bool chain_taken_up;		/* once since this program's start */
+	/* Entries of the chain that the store carries; with carried_known: so many items, and what is in them. */
+	unsigned carried;
+	bool carried_known;
+	uint8_t carry[CARRY_CHUNKS][CARRY_CHUNK];
 	struct metrics *metrics;
 	struct attest *attest;
 	struct tls *tls;	/* NULL: plain HTTP */
@@ -328,6 +335,8 @@ void commit_last_checkpoint(struct kms *k);
 
 /* Seals and stores a head without changes: what else it keeps is new. Caller holds the control lock. */
 enum rc commit_head(struct kms *k, struct core_error *err);
+/* The piece of the audit chain's file that the last group took into the store (chainlog_restore()); false: none. */
+MUST_CHECK bool commit_carried(struct store *store, struct outbuf *piece);
 /*
  * Makes a call whose answer stages changes, any number of them, and makes those durable. what: for the message of an
  * error. Caller holds the control lock.

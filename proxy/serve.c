@@ -419,6 +419,7 @@ static enum rc open_chain(struct serve *s, struct core_error *err)
 	struct chainlog_options o = { .path = s->chain_path,
 				      .refuse = strcmp(settings_str(s->k.settings, SET_AUDIT_ON_FAILURE), "refuse") == 0 };
 	char why[sizeof(err->text)];
+	OUTBUF carried = { 0 };
 	enum rc rc;
 
 	if (strcmp(file, "none") == 0) {
@@ -429,6 +430,11 @@ static enum rc open_chain(struct serve *s, struct core_error *err)
 	rc = chainlog_open(&o, &s->k.chain, why, sizeof(why));
 	if (rc == RC_OK && *why)
 		say(why);
+	if (rc == RC_OK && commit_carried(s->k.store, &carried)) {
+		chainlog_restore(s->k.chain, &carried, why, sizeof(why));
+		if (*why)
+			say(why);
+	}
 	if (rc != RC_OK)
 		snprintf(err->text, sizeof(err->text), "%s", *why ? why : "no memory");
 	err->exit_code = rc == RC_BAD_INPUT ? 65 : 74;

@@ -41,6 +41,7 @@ enum rc signer_configure(struct svc_worker *w, struct signer *s, const struct co
 		if (!same) {
 			s->old = s->now;
 			crypto_mac_key_set(&s->now, c->secret.p, c->secret.len);
+			s->roll_at = now + c->validity_ms;
 		}
 		s->fixed = true;
 	} else if (!s->now.id || s->fixed) {
@@ -70,6 +71,8 @@ enum rc signer_get(struct svc_worker *w, struct signer *s, uint64_t validity_ms,
 	pthread_mutex_lock(&s->lock);
 	if (!s->fixed && now >= s->roll_at)
 		rc = signer_roll(w, s, validity_ms, now);
+	else if (s->old.id && now >= s->roll_at)
+		mem_wipe(&s->old, sizeof(s->old));
 	/* Only the bytes in use: the buffers are large for the sake of secrets from files. */
 	cur->id = s->now.id;
 	cur->len = s->now.len;

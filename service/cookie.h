@@ -18,7 +18,7 @@ struct signer {
 	pthread_mutex_t lock;
 	struct crypto_mac_key now, old;	/* id 0: none */
 	bool fixed;			/* from the configuration: never rolled */
-	uint64_t roll_at;		/* ms */
+	uint64_t roll_at;		/* ms; of a fixed one: when `old` is forgotten */
 };
 
 struct op;

@@ -371,6 +371,32 @@ TEST(a_secret_from_the_configuration_is_shared_and_never_rolls)
 	core_stop(&d);
 }
 
+/* It may have been replaced because somebody else has it: his cookies say themselves how long they last. */
+TEST(a_secret_that_was_replaced_counts_for_one_validity_more_and_not_for_ever)
+{
+	char forged[WIRE_COOKIE_MAX];
+	struct slice f = sign_str("u=hdfs&p=hdfs&t=simple-dt&e=99999999999999");
+	struct core c;
+
+	memcpy(forged, f.p, f.len);
+	f.p = (const uint8_t *)forged;
+	start(&c);
+	fake_mono += 100000 * SECOND;
+	EXPECT_INT(note_of(&c, f), NOTE_NONE);
+	EXPECT_INT(core_config(&c, SECRET_FILE, "other-secret", NULL), E_OK);
+	fake_mono += 35999 * SECOND;
+	EXPECT_INT(note_of(&c, f), NOTE_NONE);	/* as are those that were given right before */
+	EXPECT_INT(core_config(&c, SECRET_FILE, "other-secret", NULL), E_OK);	/* the same again prolongs nothing */
+	fake_mono += 1 * SECOND;
+	EXPECT_INT(note_of(&c, f), NOTE_SIGNATURE);
+	core_as(&c, "hdfs");
+	EXPECT_INT(auth(&c), E_OK);
+	EXPECT_INT(note_of(&c, keep_cookie(&c)), NOTE_NONE);
+	fake_mono += 35999 * SECOND;
+	EXPECT_INT(note_of(&c, slice_str(cookie)), NOTE_NONE);	/* the secret in force goes on */
+	core_stop(&c);
+}
+
 TEST(a_cookie_of_another_start_is_refused)
 {
 	struct core c;

@@ -3,7 +3,8 @@
  * A disk that hangs or fails, for tests: preloaded into the server (LD_PRELOAD), it stands before
  * fdatasync() and fsync(). The file named by SVSM_TEST_DISK says what they do while it exists: "hang"
  * (until it says otherwise), "eio" or "no space"; without it they are the C library's. "write hangs" and
- * "full" are for write() to the audit chain's file alone.
+ * "full" are for write() to the audit chain's file alone, "chain eio" for its fdatasync(). A good fdatasync() of that
+ * file leaves its length in a file of the same name with ".synced" behind: what a power cut cannot take.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +35,17 @@ static char mood(void)
 	return c;
 }
 
+static int is_chain(int fd)
+{
+	static const char name[] = "kms-audit.chain";
+	char link[64], to[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, to, sizeof(to));
+	return n >= (ssize_t)sizeof(name) && memcmp(to + n - (sizeof(name) - 1), name, sizeof(name) - 1) == 0;
+}
+
 static int sync_as_told(const char *name, int fd)
 {
 	const struct timespec moment = { 0, 10000000 };
@@ -44,32 +57,43 @@ static int sync_as_told(const char *name, int fd)
 
 	while ((m = mood()) == 'h')
 		nanosleep(&moment, NULL);
-	if (m == 'e' || m == 'n') {
+	if (m == 'e' || m == 'n' || (m == 'c' && is_chain(fd))) {
 		errno = m == 'n' ? ENOSPC : EIO;
 		return -1;
 	}
 	return real.p ? real.fn(fd) : -1;
 }
 
+/* Whole or not at all: the process may be killed at any time. */
+static void note_synced(long long len)
+{
+	const char *path = getenv("SVSM_TEST_DISK");
+	char name[4096], temporary[4096];
+	FILE *f;
+
+	if (!path)
+		return;
+	snprintf(name, sizeof(name), "%.4000s.synced", path);
+	snprintf(temporary, sizeof(temporary), "%.4000s.%p", path, (void *)&f); /* of this thread alone */
+	f = fopen(temporary, "w");
+	if (f && fprintf(f, "%lld\n", len) > 0 && fclose(f) == 0)
+		rename(temporary, name);
+}
+
 int fdatasync(int fd)
 {
-	return sync_as_told("fdatasync", fd);
+	struct stat st;
+	int chain = fstat(fd, &st) == 0 && is_chain(fd); /* the length before: what comes meanwhile is not certain */
+	int rc = sync_as_told("fdatasync", fd);
+
+	if (chain && rc == 0)
+		note_synced((long long)st.st_size);
+	return rc;
 }
 
 int fsync(int fd)
 {
 	return sync_as_told("fsync", fd);
-}
-
-static int is_chain(int fd)
-{
-	static const char name[] = "kms-audit.chain";
-	char link[64], to[4096];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, to, sizeof(to));
-	return n >= (ssize_t)sizeof(name) && memcmp(to + n - (sizeof(name) - 1), name, sizeof(name) - 1) == 0;
 }
 
 ssize_t write(int fd, const void *p, size_t n)

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import struct
+import subprocess
 import time
 
 from kms import OPEN_ACLS, Server, equal, expect, fresh_dir, refused, test, wait_for, write, xml
@@ -250,3 +252,31 @@ def keytab_of_owner():
         s.start()
         equal(s.call("GET", "/keys/names", user="root").status, 401)
         equal(s.stop(), 0)
+
+
+@test("a bundle that shows a secret is refused though the owner signed it, and says how to sign it", "T-13")
+def no_secret_in_the_clear():
+    with Server(acls=acls("alice")) as s:
+        owner, health = Owner(s), s.health()
+        s.create("k")
+        owner.sign("enroll", 1, "--store", health["storeId"])
+        reload(s, "configuration reloaded")
+        for number, name in ((2, b"svsm.secret.keytab"), (3, b"svsm.secret.signature")):
+            owner.sign("sign", number)
+            with open(owner.bundle, "rb") as f:
+                all_of_it = f.read()
+            text = all_of_it[2 + struct.unpack_from("<H", all_of_it)[0]:]
+            at = 38 + struct.unpack_from("<H", text, 36)[0]        # behind the owner's public key: count, properties
+            value = b"a secret in the clear"
+            text = (text[:at] + struct.pack("<I", struct.unpack_from("<I", text, at)[0] + 1) + text[at + 4:] +
+                    struct.pack("<H", len(name)) + name + struct.pack("<I", len(value)) + value)
+            signature = subprocess.run(["openssl", "dgst", "-sha384", "-sign", owner.key], input=text, check=True,
+                                       capture_output=True).stdout
+            write(owner.bundle, struct.pack("<H", len(signature)) + signature + text)
+            reload(s, name.decode() + ": a secret in the clear has no place in a bundle", "--keytab FILE --core-key HEX")
+            only(s, "alice", "mallory")
+        equal(s.stop(), 0)
+        refused(78, "`svsm-kms owner sign`", data=s.data, conf=s.conf)
+        owner.sign("sign", 4)
+        s.start()
+        only(s, "alice", "mallory")
