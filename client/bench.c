@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/bench.h"
+#include "client/secure.h"
 
 #define SUB_BITS 5			/* buckets for each power of two: 2^5 */
 #define READ_SIZE 16384
@@ -16,6 +17,7 @@
 
 struct conn {
 	int fd;
+	struct secure *tls;	/* NULL: plain text */
 	bool busy;
 	struct buf out;
 	size_t sent;
@@ -84,6 +86,10 @@ uint64_t bench_percentile(const struct bench_result *r, unsigned percent)
 
 static void close_conn(struct conn *c)
 {
+	if (c->tls)
+		secure_end(c->tls);
+	secure_free(c->tls);
+	c->tls = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -94,7 +100,7 @@ static bool open_conn(struct run *b, struct conn *c)
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
 	close_conn(c);
-	c->fd = session_dial(b->load->session);
+	c->fd = session_dial(b->load->session, &c->tls);
 	return c->fd >= 0 && epoll_ctl(b->epoll, EPOLL_CTL_ADD, c->fd, &e) == 0;
 }
 
@@ -128,7 +134,9 @@ static bool push(struct run *b, struct conn *c)
 	bool waited = c->sent != 0;
 
 	while (c->sent < c->out.len) {
-		ssize_t n = send(c->fd, c->out.p + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
+		const uint8_t *from = c->out.p + c->sent;
+		size_t left = c->out.len - c->sent;
+		ssize_t n = c->tls ? secure_send(c->tls, from, left) : send(c->fd, from, left, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -199,18 +207,23 @@ static enum rc digest(struct conn *c)
 
 static void readable(struct run *b, struct conn *c)
 {
-	uint8_t *to = buf_room(&c->in, READ_SIZE);
-	ssize_t n = to ? recv(c->fd, to, READ_SIZE, 0) : -1;
-	enum rc rc = RC_BAD_INPUT;
+	enum rc rc;
 
-	if (n < 0 && to && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0 && c->busy) {
-		c->in.len += (size_t)n;
-		rc = digest(c);
-		if (rc == RC_BUSY)
+	/* TLS may hold what the socket does not show any more: it is read until it has nothing. */
+	do {
+		uint8_t *to = buf_room(&c->in, READ_SIZE);
+		ssize_t n = !to ? -1 : c->tls ? secure_recv(c->tls, to, READ_SIZE) : recv(c->fd, to, READ_SIZE, 0);
+
+		if (n < 0 && to && (errno == EAGAIN || errno == EINTR))
 			return;
-	}
+		rc = RC_BAD_INPUT;
+		if (n > 0 && c->busy) {
+			c->in.len += (size_t)n;
+			rc = digest(c);
+		}
+	} while (rc == RC_BUSY && c->tls);
+	if (rc == RC_BUSY)
+		return;
 	if (c->busy)
 		finish(b, c, rc == RC_OK && c->status == b->load->want);
 	if (rc != RC_OK || !c->keep_alive)

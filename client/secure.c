@@ -17,6 +17,7 @@ struct secure {
 	SSL *ssl; /* NULL between connections */
 	int fd;
 	bool ready, insecure, broken;
+	bool borrows; /* ctx and method are another's */
 	BIO_METHOD *method;
 };
 
@@ -104,6 +105,16 @@ struct secure *secure_new(const char *ca, const char *own, bool insecure, char *
 	return NULL;
 }
 
+struct secure *secure_like(const struct secure *of)
+{
+	struct secure *s = calloc(1, sizeof(*s));
+
+	if (s)
+		*s = (struct secure){ .ctx = of->ctx, .method = of->method, .insecure = of->insecure, .ready = true,
+				      .borrows = true, .fd = -1 };
+	return s;
+}
+
 void secure_end(struct secure *s)
 {
 	if (!s->ssl)
@@ -121,8 +132,10 @@ void secure_free(struct secure *s)
 	if (!s)
 		return;
 	secure_end(s);
-	SSL_CTX_free(s->ctx);
-	BIO_meth_free(s->method);
+	if (!s->borrows) {
+		SSL_CTX_free(s->ctx);
+		BIO_meth_free(s->method);
+	}
 	free(s);
 }
 

@@ -20,6 +20,8 @@ struct secure;
  * key, for a server that asks for one, or NULL. NULL: why says what is wrong.
  */
 struct secure *secure_new(const char *ca, const char *own, bool insecure, char *why, size_t why_len);
+/* One more connection with the same authorities and certificate as `of`, which has to live longer. NULL: no memory. */
+struct secure *secure_like(const struct secure *of);
 void secure_free(struct secure *s); /* NULL is fine */
 
 /* Before the handshake over a connected, non-blocking socket, which stays the caller's. Ends an earlier one. */

@@ -234,18 +234,34 @@ static enum rc connect_any(struct session *s)
 	return rc;
 }
 
-int session_dial(struct session *s)
+int session_dial(struct session *s, struct secure **tls)
 {
+	struct secure *own = s->tls;
+	enum rc rc;
 	int fd;
 
+	*tls = NULL;
 	hang_up(s);
-	INVARIANT(!s->o.url.tls);
 	s->deadline = now_ms() + s->o.timeout_ms;
-	if (connect_any(s) != RC_OK)
-		return -1;
+	if (s->o.url.tls) {
+		if (!own)	/* it is the one that the others are made like */
+			own = secure_new(s->o.ca, s->o.client_cert, s->o.insecure, s->why, sizeof(s->why));
+		s->tls = own ? secure_like(own) : NULL;
+		if (!s->tls) {
+			s->tls = own;
+			return -1;
+		}
+	}
+	rc = connect_any(s);
 	fd = s->fd;
-	s->fd = -1;
-	return fd;
+	if (rc == RC_OK) {
+		*tls = s->tls;
+		s->fd = -1;
+	} else if (own) {
+		secure_free(s->tls);
+	}
+	s->tls = own;
+	return rc == RC_OK ? fd : -1;
 }
 
 /*

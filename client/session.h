@@ -64,9 +64,13 @@ const char *session_why(const struct session *s);
 /* How far the server's clock is ahead of ours, in seconds, by its last Date; false when it sent none. */
 MUST_CHECK bool session_skew(const struct session *s, int64_t *seconds);
 
-/* For the load generator, http only: the cookie ("" when none) and a fresh, connected, non-blocking socket or -1. */
-const char *session_cookie(const struct session *s);
-int session_dial(struct session *s);
+/*
+ * For the load generator: a fresh, connected, non-blocking socket or -1. With https its handshake is done, and *tls is
+ * the caller's to free, before the session is; else *tls is NULL.
+ */
+struct secure;
+int session_dial(struct session *s, struct secure **tls);
+const char *session_cookie(const struct session *s); /* "" when none */
 const struct session_options *session_of(const struct session *s);
 
 /* Adds the bytes of a request as session_call() would send it with the cookie. */

@@ -155,7 +155,7 @@ static const struct opt bench_opts[] = {
 
 static const struct opt doctor_opts[] = {
 	{ .name = "data", .kind = OPT_DIR, .arg = "DIR", .help = "data directory of the server to look at" },
-	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory to look at" },
+	{ .name = "conf", .kind = OPT_DIR, .arg = "DIR", .help = "configuration directory to judge" },
 	{ 0 },
 };
 
@@ -379,7 +379,9 @@ const struct verb cli_verbs[] = {
 	  bench_opts, verb_bench, NULL },
 	{ "doctor", "", 0, 0, "look for what is commonly wrong, with remedies",
 	  "Prints a line for each check: ok, warn or fail. Checks of limits and CPU are about this machine and the "
-	  "user who runs doctor: run it as the server's user. Exit code 6 when a check failed.",
+	  "user who runs doctor: run it as the server's user. With --conf it reads the configuration as the server does and "
+	  "judges it: who can reach the server and what he has to prove, keytab, certificate and who can read them, cookie "
+	  "secret, audit chain, clock, proxy users. Exit code 6 when a check failed.",
 	  doctor_opts, verb_doctor, NULL },
 	{ "health", "", 0, 0, "ask the server how it is and which isolation is active",
 	  "The isolation \"process\" protects keys against other users of the machine only, not against root and not "

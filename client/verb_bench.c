@@ -126,8 +126,6 @@ static int prepare(struct bench *b)
 	JSON *list = NULL;
 	bool ok;
 
-	if (session_of(kms_session(b->kms))->url.tls)
-		return cli_fail(b->cli, EXIT_USAGE, "bench measures over http only; wrk and `make bench` do so over https");
 	b->key = args_text(&b->cli->args, "key", NULL);
 	if (!b->key) {
 		b->key = b->name;

@@ -16,6 +16,7 @@
 #endif
 
 #include "client/cli.h"
+#include "proxy/offline.h"
 
 #define SKEW_WARN 5		/* seconds */
 #define SKEW_FAIL 300
@@ -98,6 +99,20 @@ static void check_isolation(struct doctor *d, const cJSON *health)
 	say(d, WARN, "isolation", "use the svsm-kms that came with the server", "%s is not known here", name);
 }
 
+/* At VMPL0 keys are kept from root, but root configures, and may name a recovery key, until there is an owner. */
+static void check_owner(struct doctor *d, const cJSON *health)
+{
+	const char *isolation = json_text(health, "isolation"), *owner = json_text(health, "owner");
+
+	if (!isolation || strncmp(isolation, "vmpl0", 5) != 0)
+		return;
+	if (owner && *owner)
+		say(d, OK, "owner", NULL, "the store is configured by the holder of key %.16s... only", owner);
+	else
+		say(d, FAIL, "owner", "`svsm-kms owner enroll`, before there are keys of value",
+		    "the store has no owner: root can give itself every right, and a recovery key");
+}
+
 static void check_health(struct doctor *d, const struct session_answer *a)
 {
 	JSON *health = a->body.p ? doc_parse((const char *)a->body.p, a->body.len) : NULL;
@@ -117,6 +132,7 @@ static void check_health(struct doctor *d, const struct session_answer *a)
 	say(d, well ? OK : FAIL, "health", well ? NULL : "see the server's log", "%s",
 	    status ? status : well ? "answers" : "not well");
 	check_isolation(d, health);
+	check_owner(d, health);
 }
 
 static void check_clock(struct doctor *d)
@@ -378,7 +394,10 @@ static void parse_conf(struct doctor *d, const char *path, const struct buf *tex
 
 static void check_conf(struct doctor *d)
 {
-	static const char *const files[] = { "core-site.xml", "kms-site.xml", "kms-acls.xml" };
+	static const struct {
+		const char *name;
+		bool needed;
+	} files[] = { { "core-site.xml", false }, { "kms-site.xml", true }, { "kms-acls.xml", true } };
 	const char *dir = args_text(&d->cli->args, "conf", NULL);
 	size_t i;
 
@@ -386,9 +405,12 @@ static void check_conf(struct doctor *d)
 		BUF text = { .max = CONF_MAX };
 		char path[4096];
 
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i].name);
 		if (access(path, F_OK) != 0)
-			say(d, WARN, "conf", "fine when the defaults are meant", "%s is not there", path);
+			say(d, files[i].needed ? FAIL : WARN, "conf",
+			    files[i].needed ? "the server wants it; <configuration/> will do" :
+					      "fine when the defaults are meant",
+			    "%s is not there", path);
 		else if (!cli_read_file(d->cli, path, false, &text))
 			d->count[FAIL]++;
 		else
@@ -396,8 +418,23 @@ static void check_conf(struct doctor *d)
 	}
 }
 
+static void judged(void *ctx, enum offline_level level, const char *what, const char *remedy, const char *found)
+{
+	static const enum level levels_of[] = { [OFFLINE_OK] = OK, [OFFLINE_WARN] = WARN, [OFFLINE_FAIL] = FAIL };
+
+	say(ctx, levels_of[level], what, remedy, "%s", found);
+}
+
+static void check_security(struct doctor *d)
+{
+	const char *dir = args_text(&d->cli->args, "conf", NULL);
+
+	if (dir)
+		offline_judge(dir, args_text(&d->cli->args, "data", NULL), judged, d);
+}
+
 static void (*const checks[])(struct doctor *) = {
-	check_server, check_user, check_clock, check_conf, check_data,
+	check_server, check_user, check_clock, check_conf, check_security, check_data,
 	check_disk, check_memlock, check_core, check_files, check_cpu,
 };
 

@@ -362,7 +362,7 @@ static const struct java_error java_errors[E_COUNT_] = {
 	[E_CIPHER_KEY] = { 500, IO, NULL },
 	[E_FULL] = { 503, IO, NULL },
 	[E_NO_MEMORY] = { 503, IO,
-			"The key service has no memory left; raise the limit of locked memory (ulimit -l), or free some" },
+			"The key service has no memory left; delete keys, or raise the limit of locked memory (ulimit -l)" },
 	[E_NOT_READY] = { 503, IO,
 			"The key service is starting; try again" },
 	[E_KEYTAB] = { 503, IO,
@@ -879,6 +879,22 @@ bool answer_delegation_method(struct work *k)
 	return true;
 }
 
+/* What the throttle is to know. A first leg of several is not refused yet; a name alone is no credential. */
+static void note_credential(struct work *k, bool refused, const struct wire_ans *ans)
+{
+	struct throttle *t = k->w->k->throttle;
+
+	if (refused && ans->head.note != NOTE_CONTINUE && encode_may_be_refused(k)) {
+		throttle_refused(t, encode_peer(k), kms_coarse_ms(), k->prints, ARRAY_LEN(k->prints));
+	} else if (!refused && ans->user.len) {
+		throttle_accepted(t, throttle_print(t, ans->cookie));
+		if (k->shown == CREDENTIAL_COOKIE || k->shown == CREDENTIAL_NEGOTIATE)
+			throttle_accepted(t, k->prints[0]);
+		else if (k->shown == CREDENTIAL_TOKEN)
+			throttle_accepted(t, k->prints[1]);
+	}
+}
+
 /* A cookie that did not count, so that another came, was not what was believed. */
 static void count_credential(struct work *k, uint32_t err, const struct wire_ans *ans)
 {
@@ -893,6 +909,18 @@ static void count_credential(struct work *k, uint32_t err, const struct wire_ans
 	if (err == E_DO_AS_DENIED)
 		metrics_event(m, EVENT_DO_AS_REFUSED);
 	k->unknown = refused || err == E_DO_AS_DENIED;
+	/* Whoever cancels a token need show nothing but that token. */
+	refused |= k->call == CALL_DT_CANCEL && (err == E_TOKEN || err == E_TOKEN_DENIED) && !ans->user.len;
+	note_credential(k, refused, ans);
+}
+
+void answer_turned_away(struct work *k, uint32_t seconds)
+{
+	char headers[64];
+
+	snprintf(headers, sizeof(headers), "Retry-After: %u\r\n", seconds);
+	answer_page(k, NULL, 429, NULL, "text/plain;charset=utf-8", headers,
+		    slice_str("Too many cookies, tickets or tokens from your address were refused; try again later\n"));
 }
 
 void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans)

@@ -7,6 +7,7 @@
  * which they were queued, each exactly once, even when a write stops half way.
  */
 #include "proxy/audit.h"
+#include "proxy/sip.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -389,54 +390,15 @@ enum rc audit_reopen(struct audit *a)
 
 /* ---- groups ---- */
 
-static uint64_t rotl(uint64_t x, int b)
-{
-	return x << b | x >> (64 - b);
-}
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
-}
-
-static void sip_text(uint64_t v[4], struct slice s)
-{
-	uint64_t m;
-	size_t i, n;
-
-	for (i = 0; i <= s.len; i += 8) {
-		n = s.len - i < 8 ? s.len - i : 8;
-		m = (uint64_t)s.len << 56;
-		if (n)
-			memcpy(&m, s.p + i, n);
-		v[3] ^= m;
-		sip_round(v);
-		v[0] ^= m;
-	}
-}
-
-/* Keyed (SipHash-1-3's mixing): users choose key names and must not choose collisions. */
+/* Keyed: users choose key names and must not choose collisions. */
 static uint64_t group_hash(const struct audit *a, enum kms_op op, struct slice user, struct slice key)
 {
-	uint64_t v[4] = {a->seed[0] ^ 0x736f6d6570736575u, a->seed[1] ^ 0x646f72616e646f6du,
-			 a->seed[0] ^ 0x6c7967656e657261u, a->seed[1] ^ 0x7465646279746573u ^ (uint64_t)op};
+	uint64_t v[4];
 
+	sip_begin(v, a->seed, op);
 	sip_text(v, user);
 	sip_text(v, key);
-	v[2] ^= 0xff;
-	sip_round(v);
-	sip_round(v);
-	sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return sip_end(v);
 }
 
 static struct shard *shard_of(struct audit *a, uint64_t hash)

@@ -103,7 +103,10 @@ void core_error_text(uint32_t isolation, uint32_t err, const struct wire_ans *a,
 		snprintf(out, room, "the key service refuses the configuration: %.*s", ARG(a));
 		break;
 	case E_KEYTAB:
-		snprintf(out, room, "the keytab that the store keeps cannot be used: %.*s", ARG(a));
+		snprintf(out, room,
+			 "the authentication type needs Kerberos keys: %.*s. They come in the file that "
+			 "hadoop.kms.authentication.kerberos.keytab names, or, once there is an owner, with `svsm-kms owner "
+			 "sign --keytab`; the store keeps them", ARG(a));
 		break;
 	case E_SLOT_KEY:
 		snprintf(out, room, "%s", slot_key_text(isolation));

@@ -130,7 +130,12 @@ static bool find_do_as(struct work *k, struct slice *out)
 }
 
 /* Where the request came from: 4 or 16 bytes. */
-static struct slice peer_of(struct work *k)
+bool encode_may_be_refused(const struct work *k)
+{
+	return k->call == CALL_DT_CANCEL || (k->shown != CREDENTIAL_NONE && k->shown != CREDENTIAL_USER_NAME);
+}
+
+struct slice encode_peer(struct work *k)
 {
 	const char *text = k->c ? server_conn_peer(k->c) : "";
 
@@ -182,7 +187,7 @@ static enum metrics_credential shown_by(const struct work *k, const struct wire_
 /* The first call of two only asks who it is. */
 static struct wire_cred cred_of(struct work *k)
 {
-	struct wire_cred c = { .name = cur_of(NULL, 0), .group = cur_of(NULL, 0), .peer = peer_of(k),
+	struct wire_cred c = { .name = cur_of(NULL, 0), .group = cur_of(NULL, 0), .peer = encode_peer(k),
 			       .tls = k->c && server_conn_tls(k->c) };
 	bool asks = k->proof == PROOF_ASKED, groups_os = kms_hot(k->w->k)->groups_os;
 
@@ -195,6 +200,8 @@ static struct wire_cred cred_of(struct work *k)
 		c.cookie = outbuf_slice(&k->proven_cookie);
 	}
 	c.has_token = k->route.ep != EP_DELEGATION && find_token(k, &c.token); /* a token fetches no token */
+	k->prints[0] = throttle_print(k->w->k->throttle, c.has_cookie ? c.cookie : slice_of("", 0));
+	k->prints[1] = throttle_print(k->w->k->throttle, c.has_token ? c.token : slice_of("", 0));
 	if (asks) {
 		c.has_negotiate = !c.has_token && find_ticket(k, &c.negotiate);
 		k->shown = shown_by(k, &c);
@@ -811,6 +818,7 @@ static void encode_delegation(struct work *k, struct sink *s)
 	k->call = calls[k->route.delegation];
 	if (k->call != CALL_DT_GET) {
 		m.token = query_token(k);
+		k->prints[1] = throttle_print(k->w->k->throttle, m.token);
 	} else {
 		m.has_renewer =
 			query_get(k->r->query, "renewer", false, renewer, sizeof(renewer), &m.renewer);

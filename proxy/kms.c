@@ -68,6 +68,25 @@ static void wait_for_slot(struct work *k)
 	w->waiting_end = &k->next;
 }
 
+/* True: answered. Its address has shown too much that was refused, and what this shows was never accepted. */
+static bool turned_away(struct work *k)
+{
+	struct throttle *t = k->w->k->throttle;
+	bool first = !k->judged;
+	uint32_t seconds;
+
+	k->judged = true;
+	if (!first || !encode_may_be_refused(k) || throttle_knows(t, k->prints[0]) || throttle_knows(t, k->prints[1]))
+		return false;
+	seconds = throttle_wait(t, encode_peer(k), kms_coarse_ms());
+	if (!seconds)
+		return false;
+	slot_drop(k);
+	__atomic_fetch_add(&k->w->k->turned_away, 1, __ATOMIC_RELAXED);
+	answer_turned_away(k, seconds);
+	return true;
+}
+
 /*
  * Writes the call and queues it. False: it cannot be made now and waits for a slot. Bodies larger than
  * a small slot are noticed by the sink, and written again into a large one.
@@ -100,6 +119,8 @@ static bool submit(struct work *k)
 		}
 		k->large = true;
 	}
+	if (turned_away(k))
+		return true;
 	if (!channel_submit(w->lane, k->slot, k->call, s.need)) {
 		slot_drop(k);
 		wait_for_slot(k);

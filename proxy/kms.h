@@ -12,6 +12,7 @@
 #define PROXY_KMS_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "channel/channel.h"
 #include "proxy/attest.h"
@@ -22,6 +23,7 @@
 #include "proxy/server.h"
 #include "proxy/settings.h"
 #include "proxy/store.h"
+#include "proxy/throttle.h"
 #include "proxy/tls.h"
 #include "wire/msg.h"
 
@@ -103,6 +105,8 @@ struct work {
 	bool large;
 	bool unknown;	/* nobody who may ask was known to */
 	enum metrics_credential shown;
+	bool judged;	/* it is looked at only once whether it is to be turned away */
+	uint64_t prints[2];	/* of its cookie and its token, for the throttle */
 	bool has_material, has_description, has_body_name;
 	/*
 	 * A request that shows a Kerberos ticket is two calls: the first asks who it is (a ticket is good for once), the
@@ -199,6 +203,8 @@ struct kms {
 	struct attest *attest;
 	struct tls *tls;	/* NULL: plain HTTP */
 	struct peers *peers;
+	struct throttle *throttle;
+	uint64_t turned_away;		/* requests, by it; atomic */
 	struct settings *settings;
 	struct conf *conf;
 	pthread_rwlock_t settings_lock;	/* settings and conf may be replaced by a reload */
@@ -222,6 +228,15 @@ struct kms {
 static inline const struct hot_settings *kms_hot(const struct kms *k)
 {
 	return __atomic_load_n(&k->hot, __ATOMIC_ACQUIRE);
+}
+
+/* Monotonic, to some milliseconds. */
+static inline uint64_t kms_coarse_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 extern const struct server_ops kms_ops;
@@ -249,6 +264,10 @@ void encode_request(struct work *k, struct sink *s);
 /* Does the request show a ticket, or a delegation token? */
 MUST_CHECK bool encode_has_ticket(const struct http_request *r);
 MUST_CHECK bool encode_has_token(const struct http_request *r);
+/* Shows it what can be wrong, so that nobody being known makes an entry of the audit chain? Not a bare name. */
+MUST_CHECK bool encode_may_be_refused(const struct work *k);
+/* The client's address, 4 or 16 bytes in the worker's memory. */
+struct slice encode_peer(struct work *k);
 /* Copies a name into the work, where it outlives the turn. */
 void encode_keep_name(struct work *k, struct slice name);
 
@@ -259,6 +278,8 @@ void answer_call(struct work *k, uint32_t err, const struct wire_ans *ans);
 MUST_CHECK bool answer_delegation_method(struct work *k);
 void answer_died(struct work *k);
 void answer_store(struct work *k, const char *text);
+/* After so many refusals; seconds until it may come again. */
+void answer_turned_away(struct work *k, uint32_t seconds);
 void answer_unlogged(struct work *k);	/* the audit chain cannot be written */
 /* A JSON error; events of ans are written first. */
 void answer_refusal(struct work *k, const struct wire_ans *ans, unsigned status, const char *exception,
@@ -345,6 +366,8 @@ enum rc core_config_body(const struct settings *settings, const struct conf *con
 /* setup.c: what serving and the offline commands share. Messages and exit codes go to err. */
 enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settings, struct core_error *err);
 void setup_notices(const struct settings *s);
+/* "HOST:PORT"; names are not looked up: 127.example.org may be any address. */
+MUST_CHECK bool setup_is_loopback(const char *listen);
 /* The platform slot's key: 32 bytes in a 0600 file, made when absent and wanted. */
 enum rc setup_platform_key(const char *data, bool create, struct secret *key, struct core_error *err);
 /* Which isolation: "process" or "svsm:DEVICE", from the option, or, without one, from svsm.kms.channel. */

@@ -65,6 +65,14 @@ struct offline_config {
 };
 enum rc offline_config(const char *conf, struct offline_config *out, struct core_error *err);
 
+/*
+ * Judges a configuration directory for `svsm-kms doctor`: one or more lines for each check. Texts are valid during the
+ * call of say; remedy is NULL where there is nothing to do. data may be NULL: the configured directory.
+ */
+enum offline_level { OFFLINE_OK, OFFLINE_WARN, OFFLINE_FAIL };
+typedef void (*offline_say)(void *ctx, enum offline_level level, const char *what, const char *remedy, const char *found);
+void offline_judge(const char *conf, const char *data, offline_say say, void *ctx);
+
 /* Which rule decides whether user may do op on key. data may be NULL: then no key exists. */
 enum rc offline_acl(const char *conf, const char *data, const char *user, const char *op, const char *key,
 		    bool *allowed, char *rule, size_t room, struct core_error *err);

@@ -4,7 +4,6 @@
  * main thread owns signals, configuration and the service's life; it is the thread that starts the
  * service, which dies with it.
  */
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>
@@ -112,21 +111,6 @@ static unsigned cpus(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-/* Names are not looked up: 127.example.org may be any address. */
-static bool is_loopback(const char *listen)
-{
-	const char *colon = strrchr(listen, ':');
-	char host[INET_ADDRSTRLEN];
-	struct in_addr a;
-
-	if (strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
-		return true;
-	if (!colon || (size_t)(colon - listen) >= sizeof(host))
-		return false;
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
-	return inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127;
-}
-
 /* Splits the list in place. */
 static bool split_listen(struct serve *s, const char *text)
 {
@@ -163,7 +147,7 @@ static enum rc choose_listen(struct serve *s, struct core_error *err)
 		return RC_BAD_INPUT;
 	}
 	for (i = 0; !s->conf_dir && i < s->config.listen_count; i++)
-		if (!is_loopback(s->listens[i])) {
+		if (!setup_is_loopback(s->listens[i])) {
 			snprintf(err->text, sizeof(err->text), "without --conf every caller may do everything, so only "
 				 "loopback addresses are served; give --conf with ACLs to listen on %s", s->listens[i]);
 			return RC_DENIED;
@@ -219,6 +203,7 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	snprintf(h->cookie_suffix, sizeof(h->cookie_suffix), "%.*s", (int)o.len, o.len ? (char *)o.p : "");
 	outbuf_free(&o);
 	__atomic_store_n(&k->hot, h, __ATOMIC_RELEASE);
+	throttle_set(k->throttle, (uint32_t)settings_int(k->settings, SET_FAILED_LOGINS));
 	return true;
 }
 
@@ -281,6 +266,11 @@ static double gauge_chain_failing(void *ctx)
 static double gauge_handshakes(void *ctx)
 {
 	return (double)server_stats(((struct kms *)ctx)->server).handshakes;
+}
+
+static double gauge_turned_away(void *ctx)
+{
+	return (double)__atomic_load_n(&((struct kms *)ctx)->turned_away, __ATOMIC_RELAXED);
 }
 
 static double gauge_resumed(void *ctx)
@@ -374,6 +364,9 @@ static enum rc add_gauges(struct kms *k)
 		  gauge_refused, k },
 		{ "svsm_kms_requests_malformed_total", "Requests that were no HTTP, or over a limit", NULL, true,
 		  gauge_malformed, k },
+		{ "svsm_kms_failed_logins_turned_away_total",
+		  "Requests answered 429 because too many credentials from their address were refused", NULL, true,
+		  gauge_turned_away, k },
 		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
 		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
 		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
@@ -632,16 +625,21 @@ static void print_ready(struct serve *s)
 /* ---- running ---- */
 
 /*
- * A sign of life means that the core answers: one that hangs holds this thread here, and the manager ends us.
- * A core that died is none of its business, it is started again by ourselves.
+ * A sign of life means that every worker has taken a turn since the last one, and that the core has answered just now:
+ * one that hangs holds this thread here. Without it the manager ends us. A core that died is none of its business, it
+ * is started again by ourselves; nor is a disk that hangs, with a worker in its write(): another process would too.
  */
 static void sign_of_life(struct serve *s)
 {
+	struct kms *k = &s->k;
 	struct wire_status st;
 
-	if (!notify_due(&s->notify, mono_ms()))
+	if (!notify_due(&s->notify, mono_ms()) || (!server_alive(k->server) && !chain_of(k).failing))
 		return;
-	(void)!core_status(&s->k, &st);
+	if (pthread_mutex_trylock(&k->control) != 0)
+		return;	/* who has it is waiting for the core: the next tick will show */
+	(void)!core_status_locked(k, &st);
+	pthread_mutex_unlock(&k->control);
 	notify_alive(&s->notify, mono_ms());
 }
 
@@ -926,6 +924,7 @@ static void shut_down(struct serve *s)
 	channel_close(k->channel);
 	chainlog_close(k->chain);
 	peers_free(k->peers);
+	throttle_free(k->throttle);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -954,7 +953,8 @@ static enum rc start(struct serve *s, struct core_error *err)
 		return rc;
 	setup_notices(k->settings);
 	k->peers = peers_new();
-	if (!k->peers)
+	k->throttle = throttle_new();
+	if (!k->peers || !k->throttle)
 		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);

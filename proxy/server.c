@@ -319,6 +319,29 @@ void server_wake(struct server *s, unsigned worker)
 	server_worker_wake(&s->worker[worker], WAKE_USER);
 }
 
+bool server_alive(struct server *s)
+{
+	bool all = true;
+	unsigned i;
+
+	for (i = 0; i < s->workers; i++) {
+		uint32_t turn = __atomic_load_n(&s->worker[i].turn, __ATOMIC_ACQUIRE);
+
+		if (!s->asked) {
+			s->worker[i].seen = turn;
+			server_worker_wake(&s->worker[i], WAKE_TURN);
+		} else if (s->worker[i].seen == turn) {
+			all = false;
+		}
+	}
+	if (!s->asked) {
+		s->asked = true;
+		return false;
+	}
+	s->asked = !all;
+	return all;
+}
+
 struct server_stats server_stats(const struct server *s)
 {
 	struct server_stats t = { .open = __atomic_load_n(&s->open, __ATOMIC_RELAXED) };

@@ -103,6 +103,12 @@ unsigned server_workers(const struct server *s);
 /* From any thread: woken() will be called in that worker. Calls in quick succession become one. */
 void server_wake(struct server *s, unsigned worker);
 
+/*
+ * Has every worker begun a turn since it was asked to? Asks those that are needed, and is to be called again until it
+ * is true; then the next question begins. One thread only. False for ever: a worker hangs.
+ */
+MUST_CHECK bool server_alive(struct server *s);
+
 struct server_stats {
 	uint64_t accepted; /* connections, those refused included */
 	uint64_t refused;  /* answered 503 because of a limit */

@@ -31,6 +31,7 @@ enum wake {
 	WAKE_USER = 1,
 	WAKE_INBOX = 2,
 	WAKE_STOP = 4,
+	WAKE_TURN = 8, /* nothing but a turn, as a sign of life */
 };
 
 /* Each kind has one duration, so each list is in order of its deadlines. */
@@ -128,7 +129,7 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	int epfd, wakefd;
-	uint32_t turn;
+	uint32_t turn;    /* read by anybody */
 	unsigned handshake_steps; /* in this turn */
 	uint64_t now; /* ms, monotonic, of this turn */
 	uint64_t tick_at, listen_again, stop_at;
@@ -151,6 +152,7 @@ struct worker {
 
 	_Alignas(64) unsigned wake; /* enum wake, set by anybody */
 	unsigned load;              /* connections given to this worker, changed by anybody */
+	uint32_t seen;              /* server_alive()'s: the turn in which it asked */
 	pthread_mutex_t inbox_lock;
 	struct server_conn *inbox; /* handed over by other workers, linked by next_run */
 
@@ -172,6 +174,7 @@ struct server {
 	unsigned shaking_max; /* TLS handshakes under way at one worker */
 	unsigned linger_max; /* LINGER_CONNS, or what the limit of descriptors leaves */
 	unsigned stop_ms;
+	bool asked; /* server_alive() has asked for a turn */
 	struct worker *worker;
 };
 

@@ -453,7 +453,7 @@ static void read_clock(struct worker *w)
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
 	w->now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	reply_date(w);
-	w->turn++;
+	__atomic_store_n(&w->turn, w->turn + 1, __ATOMIC_RELEASE);
 	w->handshake_steps = 0;
 	if (w->server->config->tick_ms && w->now >= w->tick_at)
 		w->tick_at = w->now + w->server->config->tick_ms;

@@ -245,6 +245,9 @@ static const struct row table[SET_COUNT] = {
 		"a TLS handshake must be complete within this time" },
 	[SET_HANDSHAKES_MAX] = { "svsm.kms.ssl.handshakes.max", T_INT, 0, "2000", 1, 1000000, .help =
 		"TLS handshakes under way, at most half of `svsm.kms.connections.max`; beyond it the oldest is given up" },
+	[SET_FAILED_LOGINS] = { "svsm.kms.failed-logins.per-minute", T_INT, 0, "600", 0, 1000000, .help =
+		"refused cookies, tickets and tokens from one address; beyond it, those not known from before get 429; 0 is no "
+		"limit" },
 
 	[SET_KEY_PROVIDER_URI] = { "hadoop.kms.key.provider.uri", T_STRING, KMS_DEFAULT | NOTHING,
 		"jceks://file@/${user.home}/kms.keystore", .help =
@@ -838,7 +841,7 @@ void settings_keytab_forget(struct settings *s)
 }
 
 /* ${user.home} in the default, as Hadoop fills it in. */
-static void keytab_path(const struct settings *s, char *out, size_t room)
+void settings_keytab_path(const struct settings *s, char *out, size_t room)
 {
 	const char *path = settings_str(s, SET_KRB_KEYTAB), *home = getenv("HOME");
 	static const char var[] = "${user.home}";
@@ -857,7 +860,7 @@ static enum rc read_keytab(struct settings *s, struct conf_error *err)
 	ssize_t n = -1;
 	int fd;
 
-	keytab_path(s, path, sizeof(path));
+	settings_keytab_path(s, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT) {
 		note(s, &s->notices, SETTINGS_NOTICE, NULL, 0,

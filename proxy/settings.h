@@ -108,6 +108,7 @@ enum setting {
 	SET_SSL_SECURITY_LEVEL,
 	SET_TIMEOUT_HANDSHAKE,
 	SET_HANDSHAKES_MAX,
+	SET_FAILED_LOGINS,
 	/* Hadoop's without meaning here: accepted, so that existing files work */
 	SET_KEY_PROVIDER_URI,
 	SET_KEY_PROVIDER_URI_OLD,
@@ -168,6 +169,8 @@ MUST_CHECK bool settings_kerberos(const struct settings *s);
  * into the store. Valid until settings_free(). A secret: never log it.
  */
 struct slice settings_keytab(const struct settings *s);
+/* Where that file is to be; ${user.home} of Hadoop's default is filled in. */
+void settings_keytab_path(const struct settings *s, char *out, size_t room);
 /* The core has it in its store: nothing here is to know it any longer. */
 void settings_keytab_forget(struct settings *s);
 

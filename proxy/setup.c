@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configuration, platform key, service and store: what every command that runs a core needs first. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,6 +39,20 @@ enum rc setup_conf(const char *dir, struct conf **conf, struct settings **settin
 		}
 	}
 	return rc == RC_OK ? RC_OK : fail(err, EXIT_CONFIG, "%s", cerr.text);
+}
+
+bool setup_is_loopback(const char *listen)
+{
+	const char *colon = strrchr(listen, ':');
+	char host[INET_ADDRSTRLEN];
+	struct in_addr a;
+
+	if (strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
+		return true;
+	if (!colon || (size_t)(colon - listen) >= sizeof(host))
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
+	return inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == 127;
 }
 
 void setup_notices(const struct settings *s)

@@ -68,8 +68,11 @@ enum wire_err keytab_take(struct op *o, struct config *c, const struct signed_by
 	if (c->sealed.len)
 		rc = unseal(o, c);
 	file = c->keytab.len ? c->keytab : kept(o, by ? by->by.id : nobody);
-	if (rc == RC_OK && file.len == 0)
-		return E_OK;
+	if (rc == RC_OK && file.len == 0) {	/* in force it would let nobody in */
+		why = by ? "the bundle brings no keytab, and the store has none of this owner's" :
+			   "there is no keytab, and the store has none";
+		rc = RC_BAD_INPUT;
+	}
 	if (rc == RC_OK)
 		rc = config_keytab(c, file, &why);
 	if (rc == RC_BAD_INPUT)

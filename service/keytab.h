@@ -15,8 +15,8 @@ struct signed_by;
 
 /*
  * Gives a configuration for Kerberos its keys, where it has none and the store has them. by: who signed it, or NULL. E_OK
- * also when there are none to be had yet; E_KEYTAB (argument: why) when what there is cannot be used. Caller holds
- * the service's lock for writing.
+ * also while the store is not open yet; E_KEYTAB (argument: why) when there are none, or what there is cannot be used.
+ * Caller holds the service's lock for writing.
  */
 enum wire_err keytab_take(struct op *o, struct config *c, const struct signed_by *by);
 /*

@@ -42,6 +42,9 @@ enum rc sandbox_early(void)
 void sandbox_heap(void)
 {
 	mallopt(M_ARENA_MAX, 1);
+	/* One heap for all sizes: at VMPL0 what was mapped for one large block is never there for small ones again. */
+	mallopt(M_MMAP_MAX, 0);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);	/* nor given back and asked for again with each large request */
 }
 
 bool sandbox_lock_memory(void)

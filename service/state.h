@@ -59,7 +59,8 @@ struct svc_worker {
 	struct svc *svc;
 	struct crypto *crypto;
 	struct crypto_random random;
-	uint8_t *big;			/* private copy of a large request; made when first needed */
+	uint8_t *big;			/* private copy of a large request, as long as it lasts */
+	size_t big_len;
 	uint16_t number;
 	struct chain_out *chain;
 	uint8_t small[SMALL_REQ];

@@ -123,7 +123,7 @@ void svc_panic_wipe(struct svc *s)
 			mem_wipe(&s->workers[i]->dt_key, sizeof(s->workers[i]->dt_key));
 			mem_wipe(s->workers[i]->small, sizeof(s->workers[i]->small));
 			if (s->workers[i]->big)
-				mem_wipe(s->workers[i]->big, CALL_LARGE_LEN);
+				mem_wipe(s->workers[i]->big, s->workers[i]->big_len);
 		}
 	if (s->config && s->config->keytab.len)
 		mem_wipe((void *)(uintptr_t)s->config->keytab.p, s->config->keytab.len);
@@ -177,10 +177,6 @@ void svc_worker_free(struct svc_worker *w)
 	crypto_random_wipe(&w->random);
 	crypto_free(w->crypto);
 	free(w->chain);
-	if (w->big) {
-		mem_wipe(w->big, CALL_LARGE_LEN);
-		free(w->big);
-	}
 	mem_wipe(w, sizeof(*w));
 	free(w);
 }
@@ -228,22 +224,33 @@ enum wire_err op_room(struct op *o, size_t body, struct slice key)
 }
 
 /* The request is copied once; what the other side does to its page afterwards is nobody's business. */
-MUST_CHECK static bool take_request(struct svc_worker *w, struct shared req, struct cursor *in)
+static enum wire_err take_request(struct svc_worker *w, struct shared req, struct cursor *in)
 {
 	size_t n = req.left;
 	uint8_t *to = w->small;
 
 	if (n > sizeof(w->small)) {
 		if (n > CALL_LARGE_LEN)
-			return false;
-		if (!w->big)
-			w->big = malloc(CALL_LARGE_LEN);
-		to = w->big;
+			return E_BAD_MESSAGE;
+		w->big_len = n;
+		to = w->big = malloc(n);
+		if (!to)
+			return E_NO_MEMORY;
 	}
-	if (!to || !shared_copy(&req, to, n))
-		return false;
+	if (!shared_copy(&req, to, n))
+		return E_BAD_MESSAGE;
 	*in = cur_of(to, n);
-	return true;
+	return E_OK;
+}
+
+/* What a request may carry that is secret: tokens, key material. */
+static void drop_request(struct svc_worker *w, size_t len)
+{
+	uint8_t *big = w->big;
+
+	mem_wipe(big ? big : w->small, big ? w->big_len : len <= sizeof(w->small) ? len : 0);
+	w->big = NULL;
+	free(big);
 }
 
 static uint32_t finish(struct op *o, uint32_t call, enum wire_err e, uint8_t *rsp, size_t room, uint32_t *len);
@@ -319,8 +326,13 @@ uint32_t svc_call_more(struct svc *s, struct svc_worker *w, uint32_t call, struc
 	uint32_t e;
 
 	*len = 0;
-	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE || !take_request(w, req, &o.in))
+	if (call >= CALL_COUNT || !calls[call].fn || room < CALL_PAGE)
 		return E_BAD_MESSAGE;
+	e = take_request(w, req, &o.in);
+	if (e != E_OK) {
+		drop_request(w, req.left);
+		return e;
+	}
 	o.ans.user = o.ans.principal = o.ans.real = o.ans.cookie = o.ans.arg = o.ans.chain = o.user = o.mark = o.reply =
 		o.peer = o.claimed = slice_of("", 0);
 	chain_begin(&o, call);
@@ -328,9 +340,7 @@ uint32_t svc_call_more(struct svc *s, struct svc_worker *w, uint32_t call, struc
 	o.out = sink_of(rsp, room);
 	wire_ans_begin(&o.out);
 	e = run(call, &o, rsp, room, len);
-	/* What a request may carry that is secret: tokens, key material. */
-	mem_wipe((void *)(uintptr_t)(req.left > sizeof(w->small) ? w->big : w->small),
-		 req.left <= CALL_LARGE_LEN ? req.left : 0);
+	drop_request(w, req.left);
 	return e;
 }
 

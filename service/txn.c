@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See txn.h. Staging runs under the service's lock for reading; COMMIT holds it for writing. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "service/state.h"
+
+#define SPARE (8u << 20)	   /* bytes */
+#define SPARE_LANE (512u << 10)	   /* more for each worker: records to be loaded, and what is in them */
 
 void txn_init(struct txn *t)
 {
@@ -37,6 +41,35 @@ void txn_reset(struct txn *t)
 	memset(&t->owner, 0, sizeof(t->owner));
 }
 
+/*
+ * Keys stop growing while there is room for all else: what is there goes on being used, logins and configuration among
+ * it, and a store that was filled opens again, with records in the hands of each worker. Looked at now and then, further
+ * ahead if possible. Half of the spare room may be in pieces, such as deleted keys leave. Caller holds t->lock.
+ */
+static bool room_for(const struct op *o, struct txn *t, uint64_t bytes)
+{
+	struct mallinfo2 m;
+	size_t spare = SPARE, step, pieces, i;
+	bool there = false;
+	void *p;
+
+	if (bytes <= t->room_until)
+		return true;
+	m = mallinfo2();
+	pieces = m.fordblks - m.keepcost;
+	spare -= pieces < SPARE / 2 ? pieces : SPARE / 2;
+	for (i = 0; i < ARRAY_LEN(o->s->workers); i++)
+		spare += o->s->workers[i] ? SPARE_LANE : 0;
+	for (step = SPARE; !there && step >= SPARE / 64; step /= 8) {
+		p = malloc(spare + step);
+		there = p;
+		free(p);
+		if (there)
+			t->room_until = bytes + step / 2;
+	}
+	return there;
+}
+
 /* Reserves the key's name for this change, and a version for its record. */
 static enum wire_err reserve(struct op *o, struct change *c, uint64_t *version)
 {
@@ -53,6 +86,8 @@ static enum wire_err reserve(struct op *o, struct change *c, uint64_t *version)
 	if (e == E_OK && c->made && o->cfg && o->cfg->memory_max &&
 	    svc_memory(o->s) + t->bytes + key_size(c->made) > o->cfg->memory_max)
 		e = op_fail_num(o, E_FULL, LIMIT_MEMORY, o->cfg->memory_max);
+	if (e == E_OK && c->made && !room_for(o, t, svc_memory(o->s) + t->bytes + key_size(c->made)))
+		e = E_NO_MEMORY;
 	if (e == E_OK) {
 		c->next = *b;
 		*b = c;

@@ -35,6 +35,7 @@ struct txn {
 	struct change *bucket[TXN_BUCKETS], *by_ticket[TXN_BUCKETS];
 	uint32_t pending;
 	uint64_t next_ticket, next_version, last_epoch, bytes;
+	uint64_t room_until;	/* bytes of keys up to which there is spare room, as far as was looked */
 	bool prepared;
 	struct head head;	/* the one sealed last, when prepared */
 	struct owner owner;	/* for the next head */

@@ -7,9 +7,11 @@ import os
 import pathlib
 import pty
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -415,10 +417,17 @@ class Others(Case):
     def test_doctor_names_the_isolation_honestly(self):
         self.assertIn(("isolation", "warn"), self.checks())
         self.assertIn("other users only", self.out("doctor"))
-        self.kms.health = {"status": "ok", "isolation": "vmpl0-emulated"}
+        self.kms.health = {"status": "ok", "isolation": "vmpl0-emulated", "owner": "ab" * 32}
         self.assertIn(("isolation", "warn"), self.checks())
-        self.kms.health = {"status": "ok", "isolation": "vmpl0-snp"}
+        self.kms.health = {"status": "ok", "isolation": "vmpl0-snp", "owner": "ab" * 32}
         self.assertIn(("isolation", "ok"), self.checks())
+
+    def test_doctor_wants_an_owner_where_keys_are_kept_from_root(self):
+        for isolation, owner, level in (("vmpl0-snp", "", "fail"), ("vmpl0-emulated", None, "fail"), ("vmpl0-snp", "ab" * 32, "ok")):
+            self.kms.health = {"status": "ok", "isolation": isolation, "owner": owner}
+            self.assertIn(("owner", level), self.checks(code=OK if level == "ok" else CONFLICT))
+        self.kms.health = {"status": "ok", "isolation": "process", "owner": ""}
+        self.assertNotIn("owner", {check for check, _ in self.checks()})
 
     def test_doctor_sees_open_files_clock_skew_and_broken_configuration(self):
         data = self.dir / "data"
@@ -435,7 +444,10 @@ class Others(Case):
         self.kms.date = None
         conf = self.dir / "conf"
         conf.mkdir()
-        for text, level in (("<configuration/>", "ok"), ("<configuration>", "fail"), ("<other/>", "fail"), ("", "fail"),
+        self.assertIn(("conf", "fail"), self.checks("--conf", str(conf), code=CONFLICT))
+        (conf / "kms-acls.xml").write_text("<configuration/>")
+        local = "<configuration>" + properties({"hadoop.kms.http.host": "127.0.0.1"}) + "</configuration>"
+        for text, level in ((local, "ok"), ("<configuration>", "fail"), ("<other/>", "fail"), ("", "fail"),
                             ('<!DOCTYPE c [<!ENTITY a "b">]><configuration>&a;</configuration>', "fail")):
             (conf / "kms-site.xml").write_text(text)
             self.assertIn(("conf", level), self.checks("--conf", str(conf), code=OK if level == "ok" else CONFLICT))
@@ -470,6 +482,198 @@ class Others(Case):
     def test_verbs_of_the_store_exist(self):
         for verb in (["export"], ["store", "verify"], ["store", "recover"], ["acl", "check", "u", "o", "k"], ["serve"]):
             self.assertIn("Options", self.out(*verb, "--help", user=None))
+
+
+def properties(values):
+    return "".join(f"<property><name>{n}</name><value>{v}</value></property>" for n, v in values.items())
+
+
+def keytab(*entries):
+    """Format 0x0502: (principal without realm, encryption type) each; the keys are noise."""
+    def text(s):
+        return struct.pack(">H", len(s)) + s
+
+    data = b"\x05\x02"
+    for name, etype in entries:
+        parts = name.encode().split(b"/")
+        e = struct.pack(">H", len(parts)) + text(b"EXAMPLE.COM") + b"".join(text(p) for p in parts)
+        e += struct.pack(">IIBH", 1, 0, 1, etype) + text(os.urandom(32 if etype == 18 else 16))
+        data += struct.pack(">I", len(e)) + e
+    return data
+
+
+class Doctor(Case):
+    """What doctor --conf says of settings: the failing case and the good one of each check."""
+    host = socket.gethostname() if "." in socket.gethostname() else socket.getaddrinfo(
+        socket.gethostname(), None, flags=socket.AI_CANONNAME)[0][3] or socket.gethostname()
+
+    def judge(self, site, what, acls=None, ssl=None, ssl_mode=0o600, more=(), core=None):
+        """The levels of the lines about `what`, and their text."""
+        conf = self.dir / "conf"
+        conf.mkdir(exist_ok=True)
+        values = {"hadoop.kms.http.host": "127.0.0.1"} | site
+        (conf / "kms-site.xml").write_text(f"<configuration>{properties(values)}</configuration>")
+        (conf / "core-site.xml").write_text(f"<configuration>{properties(core or {})}</configuration>")
+        (conf / "kms-acls.xml").write_text(f"<configuration>{properties(acls or {'default.key.acl.READ': '*'})}</configuration>")
+        if ssl:
+            (conf / "ssl-server.xml").write_text(f"<configuration>{properties(ssl)}</configuration>")
+            (conf / "ssl-server.xml").chmod(ssl_mode)
+        done = subprocess.run([BIN, "doctor", "--conf", str(conf), "-o", "json", *more], capture_output=True, text=True,
+                              env=dict(os.environ, SVSM_KMS_URL=self.kms.url), timeout=60)
+        self.assertIn(done.returncode, (OK, CONFLICT), done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(done.returncode, CONFLICT if report["fail"] else OK)
+        lines = [c for c in report["checks"] if c["check"] == what]
+        for line in lines:    # a finding without a way out helps nobody
+            self.assertEqual(line["level"] != "ok", bool(line.get("remedy")), line)
+        return [c["level"] for c in lines], " ".join(c["found"] for c in lines)
+
+    def judged(self, levels, words, site, what, **more):
+        seen, text = self.judge(site, what, **more)
+        self.assertEqual(seen, levels.split(), text)
+        self.assertIn(words, text)
+
+    KERBEROS = {"hadoop.kms.authentication.type": "kerberos", "hadoop.kms.authentication.kerberos.principal": "*"}
+
+    def kerberos(self, path, **more):
+        return self.KERBEROS | {"hadoop.kms.authentication.kerberos.keytab": path} | more
+
+    def test_a_configuration_that_the_server_refuses_is_a_failure(self):
+        self.judged("fail", "svsm.kms.worker", {"svsm.kms.worker": "1"}, "settings")
+        self.judged("ok", "", {}, "settings")
+        self.judged("warn", "key ACLs are not checked", {"hadoop.kms.key.authorization.enable": "false"}, "settings")
+
+    def test_who_can_reach_it_and_what_he_has_to_prove(self):
+        self.judged("ok", "only this machine", {}, "network")
+        self.judged("ok", "only this machine", {"svsm.kms.listen": "127.0.0.1:9600,[::1]:9600"}, "network")
+        for listen in ("0.0.0.0:9600", "127.0.0.1:9600,192.0.2.1:9600", "127.example.org:9600"):
+            self.judged("fail", listen.split(",")[-1], {"svsm.kms.listen": listen}, "network")
+        self.judged("fail", "0.0.0.0", {"hadoop.kms.http.host": "0.0.0.0"}, "network")
+        kt = self.file("keytab", keytab((f"HTTP/{self.host}", 18)))
+        everywhere = {"hadoop.kms.http.host": "0.0.0.0"}
+        self.judged("warn", "speaks http", self.kerberos(kt) | everywhere, "network")
+        tls, ssl = self.certificate()
+        self.judged("ok", "https", self.kerberos(kt) | everywhere | tls, "network", ssl=ssl)
+        self.judged("fail", "simple authentication", everywhere | tls, "network", ssl=ssl)
+        self.judged("warn", "client certificate", everywhere | tls, "network",
+                    ssl=ssl | {"ssl.server.need.client.auth": "true", "ssl.server.truststore.location": str(self.dir / "cert.pem")})
+
+    def test_the_keytab_and_who_can_read_it(self):
+        good = self.file("keytab", keytab(("host/x", 18), (f"HTTP/{self.host}", 18)))
+        self.judged("ok", self.host, self.kerberos(good), "keytab")
+        os.chmod(good, 0o644)
+        self.judged("fail ok", "everybody", self.kerberos(good), "keytab")
+        os.chmod(good, 0o640)
+        self.judged("warn ok", "group", self.kerberos(good), "keytab")
+        self.judged("warn", "is not there", self.kerberos(str(self.dir / "none")), "keytab")
+        self.judged("fail", "needs a keytab", self.kerberos(str(self.dir)), "settings")
+        self.assertEqual(self.judge({}, "keytab")[0], [])
+        if os.getuid() != 0:
+            os.chmod(good, 0)
+            self.judged("fail", "Permission denied", self.kerberos(good), "settings")
+
+    def test_the_names_in_the_keytab(self):
+        for data, levels, words in ((keytab(("host/x", 18)), "fail", "no HTTP/ name"),
+                                    (keytab((f"HTTP/{self.host}", 23)), "fail", "no AES key"),
+                                    (keytab(("HTTP/elsewhere.example", 18)), "warn", "this host's name"),
+                                    (b"\x05\x01", "fail", "no keytab"), (keytab(("HTTP/x", 18))[:-3], "fail", "damaged"),
+                                    (keytab((f"HTTP/{self.host}", 18)), "ok", self.host)):
+            self.judged(levels, words, self.kerberos(self.file("keytab", data)), "keytab")
+        path = self.file("keytab", keytab((f"HTTP/{self.host}", 17), ("HTTP/b", 18)))
+        for wanted, levels in ((f"HTTP/{self.host}", "ok"), (f"HTTP/{self.host}@EXAMPLE.COM", "ok"), (f"HTTP/b, HTTP/{self.host}", "ok"),
+                               ("HTTP/c", "fail"), ("HTTP/b,HTTP/c", "fail"), (f"HTTP/{self.host}@OTHER", "fail")):
+            self.judged(levels, "", self.kerberos(path) | {"hadoop.kms.authentication.kerberos.principal": wanted}, "keytab")
+
+    def test_the_difference_of_clocks(self):
+        kt = self.file("keytab", keytab((f"HTTP/{self.host}", 18)))
+        for seconds, level in (("300", "ok"), ("301", "warn"), ("86400", "warn"), ("29", "warn"), ("30", "ok")):
+            self.judged(level, seconds, self.kerberos(kt) | {"svsm.kms.kerberos.skew.sec": seconds}, "skew")
+        self.assertEqual(self.judge({}, "skew")[0], [])
+
+    def certificate(self, days=300, at=None):
+        """Settings and ssl-server.xml that name it; at: seconds from now at which it was made."""
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                   "/CN=localhost", "-days", str(days), "-keyout", str(self.dir / "key.pem"), "-out", str(self.dir / "cert.pem")]
+        if at:
+            command = ["faketime", "-f", f"{at:+d}s", *command]
+        subprocess.run(command, check=True, capture_output=True)
+        both = self.file("both.pem", (self.dir / "cert.pem").read_bytes() + (self.dir / "key.pem").read_bytes())
+        return ({"hadoop.kms.ssl.enabled": "true"},
+                {"ssl.server.keystore.location": both, "ssl.server.keystore.type": "pem", "ssl.server.keystore.password": "x"})
+
+    def test_the_certificate_and_its_days(self):
+        for days, level, words in ((300, "ok", "good for"), (31, "ok", "good for"), (29, "warn", "expires in"), (1, "warn", "expires in")):
+            site, ssl = self.certificate(days)
+            self.judged(level, words, site, "tls", ssl=ssl)
+        self.assertEqual(self.judge({}, "tls")[0], [])
+
+    def test_a_certificate_of_another_time(self):
+        try:
+            subprocess.run(["faketime", "-f", "-1s", "true"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("faketime is not here")
+        for at, words in ((-100 * 86400, "expired"), (86400, "not valid yet")):
+            site, ssl = self.certificate(30, at=at)
+            self.judged("fail", words, site, "tls", ssl=ssl)
+
+    def test_the_key_store_and_who_can_read_it(self):
+        site, ssl = self.certificate()
+        both = self.dir / "both.pem"
+        both.chmod(0o644)
+        self.judged("fail ok", "everybody", site, "tls", ssl=ssl)
+        both.chmod(0o600)
+        self.judged("ok fail", "ssl-server.xml has mode 644", site, "tls", ssl=ssl, ssl_mode=0o644)
+        self.judged("fail", "nowhere", site, "tls", ssl=ssl | {"ssl.server.keystore.location": str(self.dir / "nowhere")})
+        self.judged("fail", "there is no certificate", site, "tls", ssl={"ssl.server.keystore.type": "jks"})
+        apart = site | {"svsm.kms.ssl.certificate.file": str(self.dir / "cert.pem"), "svsm.kms.ssl.key.file": str(self.dir / "key.pem")}
+        (self.dir / "cert.pem").chmod(0o644)
+        (self.dir / "key.pem").chmod(0o600)
+        self.judged("ok", "good for", apart, "tls", ssl={"ssl.server.keystore.type": "jks"})
+        (self.dir / "key.pem").chmod(0o604)
+        self.judged("fail ok", "key.pem", apart, "tls", ssl={"ssl.server.keystore.type": "jks"})
+
+    def test_the_secret_that_signs_cookies(self):
+        path = self.file("secret", b"secret")
+        site = {"hadoop.kms.authentication.signer.secret.provider": "file",
+                "hadoop.kms.authentication.signature.secret.file": path}
+        self.judged("ok", path, site, "signature")
+        os.chmod(path, 0o644)
+        self.judged("fail", "everybody", site, "signature")
+        self.judged("ok", "the core makes", {}, "signature")
+
+    def test_the_audit_chain(self):
+        self.judged("ok", "", {}, "audit")
+        self.judged("warn", "is off", {"svsm.kms.audit.chain.file": "none"}, "audit")
+        self.judged("warn", "used on", {"svsm.kms.audit.on-failure": "continue"}, "audit")
+
+    def chain(self, at):
+        """A chain file that ends with an entry of that time."""
+        entry = struct.pack("<QQBBBBH", 1, int(at * 1000), 6, 0, 0, 0, 0) + bytes(12)
+        size = struct.pack("<I", len(entry))
+        return b"SVSMAUD1" + bytes(72) + size + entry + bytes(48) + size
+
+    def test_a_clock_behind_what_was_written(self):
+        data = self.dir / "data"
+        data.mkdir(mode=0o700)
+        for ahead, level in ((0, "ok"), (-10 ** 6, "ok"), (3600, "fail")):
+            (data / "kms-audit.chain").write_bytes(self.chain(time.time() + ahead))
+            (data / "kms-audit.chain").chmod(0o600)
+            self.judged(level, "", {}, "time", more=("--data", str(data)))
+            self.judged(level, "", {"svsm.kms.data.dir": str(data)}, "time")
+        for damaged in (b"", b"SVSMAUD1" + bytes(72), self.chain(0)[:-1], self.chain(0)[:-4] + b"\xff" * 4, bytes(200)):
+            (data / "kms-audit.chain").write_bytes(damaged)
+            self.assertEqual(self.judge({}, "time", more=("--data", str(data)))[0], [])
+
+    def test_proxy_users_for_everybody_from_everywhere(self):
+        def rules(**values):
+            return {f"hadoop.kms.proxyuser.hive.{n}": v for n, v in values.items()}
+
+        self.judged("warn", "hive may act for everybody", rules(hosts="*", users="*"), "proxyuser")
+        self.judged("warn", "hive", rules(hosts=" * ", groups="*"), "proxyuser")
+        self.judged("warn", "hive", {}, "proxyuser", core=rules(hosts="*", groups="*"))
+        self.judged("ok", "1 rules", rules(hosts="10.0.0.1", users="*"), "proxyuser")
+        self.judged("ok", "1 rules", rules(hosts="*", users="alice"), "proxyuser")
+        self.judged("ok", "0 rules", {}, "proxyuser")
 
 
 class Help(Case):

@@ -339,6 +339,18 @@ def _():
         equal(reply.status, 503)
 
 
+@test("whoever has shown too much that was refused is turned away, everywhere")
+def _():
+    with kms.one_server(site={"svsm.kms.failed-logins.per-minute": "1"}) as s:
+        ask, stranger = Asker(s), {"Cookie": "hadoop.auth=nonsense", "Content-Type": "application/json"}
+        ask(V1 + "/keys/names", "GET", headers=stranger, user=None, status=401)
+        for path, method, op in doc.operations():
+            if "429" in op["responses"]:
+                more = {"/kms/v1/": {"GET": "?op=GETDELEGATIONTOKEN", "PUT": "?op=RENEWDELEGATIONTOKEN&token=AA"}}
+                ask(path, method, path + more.get(path, {}).get(method, ""), {} if method == "POST" else None, stranger, user=None,
+                    status=429)
+
+
 @test("methods that are not described are refused, and paths that are not are nowhere")
 def _():
     with kms.one_server() as s:

@@ -37,7 +37,7 @@ struct state {
 static struct server *srv;
 static struct server_config config;
 static uint8_t *big;
-static atomic_uint parked, closed, stops, released, largest_batch, seen_workers;
+static atomic_uint parked, closed, stops, released, largest_batch, seen_workers, hanging, unhung;
 
 static void *on_start(void *ctx, unsigned worker)
 {
@@ -101,6 +101,11 @@ static void on_request(void *w, struct server_conn *c, const struct http_request
 		hold(&st->parked, c);
 		parked++;
 		return;
+	}
+	if (slice_is(r->path, "/hang")) {
+		hanging++;
+		while (!unhung)
+			usleep(1000);
 	}
 	if (slice_is(r->path, "/big") || slice_is(r->path, "/lent")) {
 		reply.body = slice_of(big, BIG);
@@ -175,7 +180,7 @@ static void serve(unsigned workers, struct server_limits limits)
 	if (!big)
 		big = malloc(BIG);
 	memset(big, 'b', BIG);
-	parked = closed = stops = released = largest_batch = seen_workers = 0;
+	parked = closed = stops = released = largest_batch = seen_workers = hanging = unhung = 0;
 	config = (struct server_config){
 		.listen = local, .listen_count = 1, .limits = limits, .workers = workers, .ops = &ops
 	};
@@ -1069,4 +1074,35 @@ TEST(a_handler_knows_its_client_and_may_word_the_errors)
 	wait_for(&ticks, 20);
 	server_free(srv);
 	srv = NULL;
+}
+
+static void wait_alive(void)
+{
+	while (!server_alive(srv))
+		usleep(1000);
+}
+
+TEST(a_worker_that_hangs_gives_no_sign_of_life_and_idle_ones_do)
+{
+	unsigned i;
+	int fd;
+
+	serve(3, (struct server_limits){ 0 });
+	EXPECT(!server_alive(srv)); /* it only asks */
+	for (i = 0; i < 3; i++)
+		wait_alive();
+	fd = dial();
+	EXPECT(send_text(fd, "GET /hang HTTP/1.1\r\n" HOST "\r\n"));
+	wait_for(&hanging, 1);
+	/* The two others turn, many times. */
+	for (i = 0; i < 300; i++) {
+		EXPECT(!server_alive(srv));
+		server_wake(srv, i % 3);
+		usleep(1000);
+	}
+	unhung = 1;
+	wait_alive();
+	EXPECT_INT(receive(fd, false).status, 200);
+	close(fd);
+	finish();
 }

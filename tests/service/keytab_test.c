@@ -190,7 +190,14 @@ TEST(without_any_keytab_nobody_can_show_a_ticket)
 	core_req(&c);
 	EXPECT_INT(core_send(&c, CALL_KEYTAB), E_OK);
 	EXPECT_INT(c.ans.body.left, 0);
+	EXPECT_INT(without(&c), E_KEYTAB);
 	EXPECT_INT(core_config(&c, "hadoop.kms.authentication.type", "simple", NULL), E_OK);
+	EXPECT_INT(state_of(&c), KEYTAB_NONE);
+	EXPECT_INT(log_in(&c), E_UNAUTHENTICATED);
+	EXPECT_INT(c.ans.head.num[0], SCHEME_PSEUDO);
+	/* What would let nobody in is not taken: the one in force stays. */
+	EXPECT_INT(without(&c), E_KEYTAB);
+	EXPECT(slice_starts(c.ans.arg, "there is no keytab"));
 	EXPECT_INT(state_of(&c), KEYTAB_NONE);
 	EXPECT_INT(log_in(&c), E_UNAUTHENTICATED);
 	EXPECT_INT(c.ans.head.num[0], SCHEME_PSEUDO);
@@ -246,22 +253,26 @@ TEST(the_keytab_of_whoever_configured_before_the_owner_counts_no_more)
 {
 	static uint8_t blob[1024];
 	struct core c, d;
-	struct file k;
+	struct file k, k2;
 
 	start(&c);
 	npriv = npub = CRYPTO_DER_MAX;
 	EXPECT(crypto_wrap_keypair(owner_priv, &npriv, owner_pub, &npub) == RC_OK);
 	keytab_of(&k, 0);
+	keytab_of(&k2, 1);
 	EXPECT_INT(configure(&c, of(&k)), E_OK);
 	EXPECT_INT(core_store_create(&c), E_OK);
 	seal(&c);
 	EXPECT_INT(log_in(&c), E_OK);
-	/* He could make a ticket in any name. */
-	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, nothing, nothing), E_OK);
-	EXPECT_INT(log_in(&c), E_KEYTAB);
-	EXPECT_INT(state_of(&c), KEYTAB_MISSING);
+	/* He could make a ticket in any name. Without another keytab nobody is enrolled, and all stays as it was. */
+	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, nothing, nothing), E_KEYTAB);
+	EXPECT(slice_starts(c.ans.arg, "the bundle brings no keytab"));
+	EXPECT_INT(log_in(&c), E_OK);
+	EXPECT_INT(configure(&c, of(&k)), E_OK);
+	EXPECT_INT(configure_signed(&c, 1, SIGNED_ENROLL, nothing, core_seal_keytab(&c, of(&k2), blob)), E_OK);
+	EXPECT_INT(log_in(&c), E_NEGOTIATE);
 	EXPECT_INT(configure(&c, of(&k)), E_OWNER_ONLY);
-	EXPECT_INT(log_in(&c), E_KEYTAB);
+	EXPECT_INT(log_in(&c), E_NEGOTIATE);
 	EXPECT_INT(configure_signed(&c, 2, 0, nothing, core_seal_keytab(&c, of(&k), blob)), E_OK);
 	seal(&c);
 	owner_sealed = nothing;

@@ -326,3 +326,72 @@ def administrators():
     with one_server(core={"hadoop.security.authorization": "true",
                           "hadoop.security.instrumentation.requires.admin": "true"}) as s:
         equal(s.call("GET", "/jmx", user="admin").status, 403, "no administrators: nobody")
+
+
+def shown(s, cookie):
+    with s.conn() as c:
+        return c.request("GET", "/kms/v1/keys/names", headers={"Cookie": f'hadoop.auth="{cookie}"'})
+
+
+@test("a stranger's credentials are refused for as long as there is an allowance, then turned away before they fill a disk", "T-168")
+def turned_away():
+    good = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 3000) * 1000}")
+    forged = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 3000) * 1000}", b"another secret")
+    with Server(site={**file_secret(), "svsm.kms.failed-logins.per-minute": "1"}) as s:
+        equal(shown(s, good).status, 200)
+        equal(shown(s, forged).status, 401)
+        # A minute's worth is one: what follows reaches neither the core nor the disk.
+        before = s.health()["auditWritten"]
+        for _ in range(30):
+            r = shown(s, forged)
+            equal(r.status, 429, repr(r))
+            expect(0 < int(r.header("Retry-After")) <= 60, repr(r))
+        equal(s.health()["auditWritten"], before)
+        expect("svsm_kms_failed_logins_turned_away_total 30" in s.call("GET", "/metrics", user=None).body.decode())
+        # Whoever was let in before, from the same address, goes on; so does one without a credential.
+        equal(shown(s, good).status, 200)
+        equal(s.call("GET", "/keys/names", user="bob").status, 200)
+        equal(s.call("GET", "/keys/names", user=None).status, 401)
+        equal(s.call("GET", "/keys/names", user=None, headers={"X-Hadoop-Delegation-Token": "AAAA"}).status, 429)
+        equal(s.call("PUT", "/kms/v1/?op=CANCELDELEGATIONTOKEN&token=AAAA", user=None).status, 429)
+        # A cookie that is new to the proxy is what a forged one looks like.
+        equal(shown(s, sign(f"u=bob&p=bob&t=simple-dt&e={int(time.time() + 3000) * 1000}")).status, 429)
+        site = os.path.join(s.conf, "kms-site.xml")
+        with open(site, encoding="utf-8") as f:
+            text = f.read()
+        write(site, text.replace("<name>svsm.kms.failed-logins.per-minute</name><value>1<",
+                                 "<name>svsm.kms.failed-logins.per-minute</name><value>0<"))
+        s.signal(1)
+        wait_for(lambda: "configuration reloaded" in s.log())
+        for _ in range(5):
+            equal(shown(s, forged).status, 401)
+
+
+@test("a cookie that was good once does not open the way for what is refused after it has expired", "T-168")
+def expired_friend():
+    short = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 2) * 1000}")
+    with Server(site={**file_secret(), "svsm.kms.failed-logins.per-minute": "1"}) as s:
+        equal(shown(s, short).status, 200)
+        wait_for(lambda: shown(s, short).status == 401)
+        equal(shown(s, short).status, 429)
+
+
+@test("cancelling asks for no other credential than the token, and is no way to fill the disk either", "T-168")
+def cancelled():
+    with Server(site={"svsm.kms.failed-logins.per-minute": "1"}) as s:
+        def cancel(token):
+            return s.call("PUT", "/kms/v1/?op=CANCELDELEGATIONTOKEN&token=" + token, user=None).status
+
+        def fetch():
+            return s.call("GET", "/kms/v1/?op=GETDELEGATIONTOKEN&renewer=bob").json()["Token"]["urlString"]
+
+        used, unused = fetch(), fetch()
+        equal(s.call("GET", "/keys/names", user=None, headers={"X-Hadoop-Delegation-Token": used}).status, 200)
+        equal(cancel("AAAA"), 404)
+        before = s.health()["auditWritten"]
+        for _ in range(10):
+            equal(cancel("AAAA"), 429)
+        equal(s.health()["auditWritten"], before)
+        equal(cancel(unused), 429)
+        equal(cancel(used), 200)
+        equal([cancel(used), cancel(used)], [404, 429])     # refused once, it is not known any more

@@ -606,8 +606,8 @@ def no_memory():
             size = int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         subprocess.run(["prlimit", f"--pid={pid}", f"--as={size + 300000}", f"--data={1 << 40}"], check=True)
         acked, told = {f"before{i}" for i in range(50)}, []
-        for i in range(800):
-            r = s.call("POST", "/keys", {"name": f"k{i}", "description": "d" * 3000})
+        for i in range(2500):       # what it has taken already has to be used up, some tens of MB
+            r = s.call("POST", "/keys", {"name": f"k{i}", "description": "d" * 4000, "attributes": {"a": "b" * 16000}})
             if r.status == 201:
                 acked.add(f"k{i}")
             else:

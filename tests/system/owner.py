@@ -199,6 +199,30 @@ def keytab_once():
     refused(78, "kerberos.keytab", site=site)
 
 
+@test("a reload to Kerberos without any keys is refused, and what was in force stays in force", "T-122")
+def reload_without_keytab():
+    auth = "hadoop.kms.authentication."
+    site = xml({auth + "type": "kerberos", auth + "kerberos.keytab": "/nonexistent", auth + "kerberos.principal": "HTTP/localhost"})
+    with Server(acls=acls("alice")) as s:
+        file, owner = os.path.join(s.conf, "kms-site.xml"), Owner(s)
+        with open(file, encoding="utf-8") as f:
+            simple = f.read()
+        s.create("k")
+        write(file, site)
+        reload(s, "configuration not reloaded, the old one stays: the authentication type needs Kerberos keys: there is no keytab")
+        only(s, "alice", "mallory")     # simple authentication, with the old rights
+        write(file, simple)
+        owner.sign("enroll", 1, "--store", s.health()["storeId"])
+        reload(s, "configuration reloaded")
+        write(file, site)
+        owner.sign("sign", 2)           # the owner's machine does not know what the store has
+        reload(s, "configuration not reloaded, the old one stays", "the bundle brings no keytab", "`svsm-kms owner sign --keytab`")
+        only(s, "alice", "mallory")
+        equal(s.health()["configVersion"], 1)
+        equal(s.stop(), 0)
+        refused(78, "nor has the store one of this owner's", data=s.data, conf=s.conf)
+
+
 @test("an owner's keytab travels sealed for the one core, and no other keytab counts", "T-122")
 def keytab_of_owner():
     where = os.path.join(fresh_dir(), "keytab")

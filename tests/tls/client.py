@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """svsm-kms over https: whom it believes, whom not, and that nothing is sent to those."""
+import json
 import os
 import ssl
 import subprocess
@@ -77,6 +78,24 @@ def own_certificate():
         bad("key", "list", *to)
         bad("key", "list", *to, "--client-cert", pair[0], words=("holds no key",))
         bad("key", "list", *to, "--client-cert", pair[1], words=("holds no certificate",))
+
+
+@test("bench measures over https, with the certificates of the other verbs, and leaves no key")
+def bench():
+    pair = authority().issue("operator", client=True)
+    both = os.path.join(kms.fresh_dir(), "both.pem")
+    kms.write(both, b"".join(open(f, "rb").read() for f in pair))
+    need = {"ssl.server.need.client.auth": "true", "ssl.server.truststore.location": authority().cert}
+    with server(ssl=need) as s:
+        to = ("--url", f"https://localhost:{s.port}/kms", "--ca", authority().cert)
+        short = ("bench", "--seconds", "1", "--connections", "1,40", "-o", "json")
+        for op in ("decrypt", "generate", "create"):
+            runs = json.loads(good(*short, "--op", op, *to, "--client-cert", both))["runs"]
+            equal([(r["connections"], r["errors"]) for r in runs], [(1, 0), (40, 0)])
+            expect(all(r["requests"] > r["connections"] for r in runs), runs)
+        equal(good("key", "list", *to, "--client-cert", both).strip(), "")
+        bad(*short, *to)
+        bad(*short, "--url", f"https://localhost:{s.port}/kms", "--client-cert", both, words=("not accepted",))
 
 
 @test("http and https are not mistaken for each other")
