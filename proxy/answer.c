@@ -886,6 +886,8 @@ static void note_credential(struct work *k, bool refused, const struct wire_ans 
 
 	if (refused && ans->head.note != NOTE_CONTINUE && encode_may_be_refused(k)) {
 		throttle_refused(t, encode_peer(k), kms_coarse_ms(), k->prints, ARRAY_LEN(k->prints));
+		if (k->shown == CREDENTIAL_TOKEN || k->call == CALL_DT_CANCEL)
+			throttle_token_refused(t, k->prints[1], kms_coarse_ms());
 	} else if (!refused && ans->user.len) {
 		throttle_accepted(t, throttle_print(t, ans->cookie));
 		if (k->shown == CREDENTIAL_COOKIE || k->shown == CREDENTIAL_NEGOTIATE)

@@ -68,17 +68,20 @@ static void wait_for_slot(struct work *k)
 	w->waiting_end = &k->next;
 }
 
-/* True: answered. Its address has shown too much that was refused, and what this shows was never accepted. */
+/* True: answered. Its address, or its token, was refused too often, and what this shows was never accepted. */
 static bool turned_away(struct work *k)
 {
 	struct throttle *t = k->w->k->throttle;
+	uint64_t now = kms_coarse_ms();
 	bool first = !k->judged;
 	uint32_t seconds;
 
 	k->judged = true;
 	if (!first || !encode_may_be_refused(k) || throttle_knows(t, k->prints[0]) || throttle_knows(t, k->prints[1]))
 		return false;
-	seconds = throttle_wait(t, encode_peer(k), kms_coarse_ms());
+	seconds = k->prints[0] ? 0 : throttle_token_wait(t, k->prints[1], now);
+	if (!seconds)
+		seconds = throttle_wait(t, encode_peer(k), now);
 	if (!seconds)
 		return false;
 	slot_drop(k);

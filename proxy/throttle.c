@@ -22,7 +22,11 @@ struct throttle {
 	uint64_t seed[2];
 	uint32_t per_minute;  /* atomic */
 	uint64_t strict_until; /* atomic, us: nobody's allowance is used up from then on */
-	pthread_mutex_t lock; /* of the sets */
+	pthread_mutex_t lock; /* of the tokens and sets */
+	uint64_t token_strict_until; /* as strict_until, of tokens */
+	struct {
+		uint64_t print, full;
+	} token[THROTTLE_TOKENS]; /* each in the place that its print gives */
 	struct allowance set[THROTTLE_SETS][THROTTLE_WAYS];
 	uint64_t known[THROTTLE_KNOWN]; /* atomic; prints, each in the place that it gives */
 };
@@ -127,17 +131,35 @@ static struct allowance *find(struct throttle *t, struct slice address, bool mak
 }
 
 /* How long from now until one more refusal is allowed; us. */
-static uint64_t lacking(const struct allowance *a, uint64_t now, uint32_t per_minute)
+static uint64_t lacking(uint64_t full, uint64_t now, uint32_t per_minute)
 {
-	uint64_t next = a->full + MINUTE_US / per_minute, until = now + MINUTE_US;
+	uint64_t next = full + MINUTE_US / per_minute, until = now + MINUTE_US;
 
 	return next > until ? next - until : 0;
 }
 
+/* One refusal more. strict: of those of its kind. Caller holds the lock. */
+static void use_up(uint64_t *full, uint64_t now, uint32_t per_minute, uint64_t *strict)
+{
+	uint64_t ends;
+
+	if (*full < now)
+		*full = now;
+	/* Calls that were under way when it was used up do not count on for ever. */
+	if (*full < now + 2 * (uint64_t)MINUTE_US)
+		*full += MINUTE_US / per_minute;
+	ends = lacking(*full, now, per_minute);
+	if (ends && now + ends > __atomic_load_n(strict, __ATOMIC_RELAXED))
+		__atomic_store_n(strict, now + ends, __ATOMIC_RELAXED);
+}
+
+static uint32_t seconds(uint64_t us)
+{
+	return (uint32_t)((us + 999999) / 1000000);
+}
+
 void throttle_refused(struct throttle *t, struct slice address, uint64_t now_ms, const uint64_t *prints, size_t count)
 {
-	uint64_t now = now_ms * 1000, share, ends;
-	struct allowance *a;
 	uint32_t n;
 	size_t i;
 
@@ -149,18 +171,47 @@ void throttle_refused(struct throttle *t, struct slice address, uint64_t now_ms,
 			__atomic_store_n(&t->known[prints[i] % THROTTLE_KNOWN], 0, __ATOMIC_RELAXED);
 	if (!n)
 		return;
-	share = MINUTE_US / n;
 	pthread_mutex_lock(&t->lock);
-	a = find(t, address, true);
-	if (a->full < now)
-		a->full = now;
-	/* Calls that were under way when it was used up do not count on for ever. */
-	if (a->full < now + 2 * (uint64_t)MINUTE_US)
-		a->full += share;
-	ends = lacking(a, now, n) ? now + lacking(a, now, n) : 0;
-	if (ends > __atomic_load_n(&t->strict_until, __ATOMIC_RELAXED))
-		__atomic_store_n(&t->strict_until, ends, __ATOMIC_RELAXED);
+	use_up(&find(t, address, true)->full, now_ms * 1000, n, &t->strict_until);
 	pthread_mutex_unlock(&t->lock);
+}
+
+static uint32_t token_part(uint32_t per_minute)
+{
+	return per_minute > THROTTLE_TOKEN_PART ? per_minute / THROTTLE_TOKEN_PART : 1;
+}
+
+void throttle_token_refused(struct throttle *t, uint64_t print, uint64_t now_ms)
+{
+	uint32_t n = t ? __atomic_load_n(&t->per_minute, __ATOMIC_RELAXED) : 0;
+	size_t at = print % THROTTLE_TOKENS;
+
+	if (!n || !print)
+		return;
+	pthread_mutex_lock(&t->lock);
+	if (t->token[at].print != print)
+		t->token[at].full = 0;
+	t->token[at].print = print;
+	use_up(&t->token[at].full, now_ms * 1000, token_part(n), &t->token_strict_until);
+	pthread_mutex_unlock(&t->lock);
+}
+
+uint32_t throttle_token_wait(struct throttle *t, uint64_t print, uint64_t now_ms)
+{
+	uint64_t now = now_ms * 1000, us = 0;
+	size_t at = print % THROTTLE_TOKENS;
+	uint32_t n;
+
+	if (!t || !print || __atomic_load_n(&t->token_strict_until, __ATOMIC_RELAXED) <= now)
+		return 0;
+	n = __atomic_load_n(&t->per_minute, __ATOMIC_RELAXED);
+	if (!n)
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	if (t->token[at].print == print)
+		us = lacking(t->token[at].full, now, token_part(n));
+	pthread_mutex_unlock(&t->lock);
+	return seconds(us);
 }
 
 uint32_t throttle_wait(struct throttle *t, struct slice address, uint64_t now_ms)
@@ -176,7 +227,7 @@ uint32_t throttle_wait(struct throttle *t, struct slice address, uint64_t now_ms
 		return 0;
 	pthread_mutex_lock(&t->lock);
 	a = find(t, address, false);
-	us = a ? lacking(a, now, n) : 0;
+	us = a ? lacking(a->full, now, n) : 0;
 	pthread_mutex_unlock(&t->lock);
-	return (uint32_t)((us + 999999) / 1000000);
+	return seconds(us);
 }

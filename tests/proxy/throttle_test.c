@@ -82,6 +82,37 @@ TEST(a_credential_that_was_accepted_is_known_until_it_is_refused)
 	throttle_free(t);
 }
 
+TEST(a_token_that_is_shown_on_and_on_leaves_the_allowance_to_others)
+{
+	struct throttle *t = throttle_new();
+	uint64_t a, b, ms;
+	unsigned refused = 0;
+
+	throttle_set(t, 640);
+	a = throttle_print(t, slice_str("ended"));
+	b = throttle_print(t, slice_str("another"));
+	for (ms = 1000; ms < 301000; ms += 5) {		/* 12000 a minute, five minutes */
+		EXPECT_INT(throttle_wait(t, v4(1), ms), 0);
+		if (throttle_token_wait(t, a, ms))
+			continue;
+		throttle_refused(t, v4(1), ms, &a, 1);
+		throttle_token_refused(t, a, ms);
+		refused++;
+	}
+	EXPECT(refused >= 50 && refused <= 60);
+	throttle_token_refused(t, a, ms);
+	EXPECT(throttle_token_wait(t, a, ms) > 0);
+	EXPECT_INT(throttle_token_wait(t, b, ms), 0);
+	EXPECT_INT(throttle_token_wait(t, 0, ms), 0);
+	EXPECT_INT(throttle_token_wait(t, a, ms + 7000), 0);
+	throttle_set(t, 0);
+	EXPECT_INT(throttle_token_wait(t, a, ms), 0);
+	throttle_token_refused(t, a, ms);
+	throttle_token_refused(NULL, a, ms);
+	EXPECT_INT(throttle_token_wait(NULL, a, ms), 0);
+	throttle_free(t);
+}
+
 TEST(a_flood_from_many_addresses_forgets_those_that_have_used_least)
 {
 	struct throttle *t = throttle_new();

@@ -369,11 +369,22 @@ def turned_away():
 
 @test("a cookie that was good once does not open the way for what is refused after it has expired", "T-168")
 def expired_friend():
-    short = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 2) * 1000}")
     with Server(site={**file_secret(), "svsm.kms.failed-logins.per-minute": "1"}) as s:
+        short = sign(f"u=alice&p=alice&t=simple-dt&e={int(time.time() + 5) * 1000}")
         equal(shown(s, short).status, 200)
         wait_for(lambda: shown(s, short).status == 401)
         equal(shown(s, short).status, 429)
+
+
+@test("a job that shows its ended token on and on does not keep out who logs in from the same host", "T-168")
+def ended_token():
+    with Server(site={**file_secret(), "svsm.kms.failed-logins.per-minute": "64"}) as s:
+        job = s.call("GET", "/kms/v1/?op=GETDELEGATIONTOKEN&renewer=bob").json()["Token"]["urlString"]
+        equal(s.call("PUT", "/kms/v1/?op=CANCELDELEGATIONTOKEN&token=" + job, user=None).status, 200)
+        seen = [s.call("GET", "/keys/names", user=None, headers={"X-Hadoop-Delegation-Token": job}).status for _ in range(200)]
+        equal(sorted(set(seen)), [403, 429])
+        equal(seen[:2], [403, 429])
+        equal(shown(s, sign(f"u=bob&p=bob&t=simple-dt&e={int(time.time() + 3000) * 1000}")).status, 200)
 
 
 @test("cancelling asks for no other credential than the token, and is no way to fill the disk either", "T-168")
