@@ -238,6 +238,7 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 	struct slice head;
 	uint64_t epoch;
 	struct work *k;
+	bool logged;
 	enum rc rc;
 
 	if (!cur_le64(&body, &epoch) || !cur_str16(&body, UINT16_MAX, &head))
@@ -246,12 +247,17 @@ static uint32_t store_group(struct kms *s, struct work *list, const struct wire_
 	 * What the head vouches for must be there when it is, the staging of these changes too: a group takes along what is not
 	 * yet on the disk; a head alone, which is rare, waits until all is.
 	 */
+	__atomic_store_n(&s->at_disk, 1, __ATOMIC_RELEASE);
 	rc = list ? chainlog_carry(s->chain, head_ans->head.num[0], &carry) : chainlog_sync(s->chain, head_ans->head.num[0]);
-	if (rc != RC_OK) {
+	logged = rc == RC_OK;
+	if (logged)
+		rc = write_group(s, list, head, outbuf_slice(&carry), &serr);
+	__atomic_store_n(&s->at_disk, 0, __ATOMIC_RELEASE);
+	if (!logged) {
 		call_or_kill(s, CALL_ABORT, epoch, NULL);
 		return E_AUDIT;
 	}
-	if (write_group(s, list, head, outbuf_slice(&carry), &serr) != RC_OK) {
+	if (rc != RC_OK) {
 		snprintf(text, room, "%s", serr.text);
 		call_or_kill(s, CALL_ABORT, epoch, NULL);
 		if (serr.fatal)

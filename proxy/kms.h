@@ -218,6 +218,7 @@ struct kms {
 	struct commit_queue commits;
 	uint64_t restarts;		/* of the service; atomic */
 	uint64_t groups;		/* commits made; atomic */
+	uint32_t at_disk;		/* who has `control` waits for a disk, not for the core; atomic */
 	uint64_t committed;		/* changes in them; atomic */
 	char fatal[1024];		/* why the server must stop; empty: it need not */
 	uint32_t must_stop;		/* atomic */

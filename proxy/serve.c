@@ -627,7 +627,8 @@ static void print_ready(struct serve *s)
 /*
  * A sign of life means that every worker has taken a turn since the last one, and that the core has answered just now:
  * one that hangs holds this thread here. Without it the manager ends us. A core that died is none of its business, it
- * is started again by ourselves; nor is a disk that hangs, with a worker in its write(): another process would too.
+ * is started again by ourselves; nor is a disk that hangs, with a worker in its write() or a change on its way to the
+ * store: another process would too.
  */
 static void sign_of_life(struct serve *s)
 {
@@ -636,10 +637,12 @@ static void sign_of_life(struct serve *s)
 
 	if (!notify_due(&s->notify, mono_ms()) || (!server_alive(k->server) && !chain_of(k).failing))
 		return;
-	if (pthread_mutex_trylock(&k->control) != 0)
+	if (pthread_mutex_trylock(&k->control) == 0) {
+		(void)!core_status_locked(k, &st);
+		pthread_mutex_unlock(&k->control);
+	} else if (!__atomic_load_n(&k->at_disk, __ATOMIC_ACQUIRE)) {
 		return;	/* who has it is waiting for the core: the next tick will show */
-	(void)!core_status_locked(k, &st);
-	pthread_mutex_unlock(&k->control);
+	}
 	notify_alive(&s->notify, mono_ms());
 }
 

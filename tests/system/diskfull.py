@@ -3,11 +3,12 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 
 from disk import fill, small_disk
-from kms import (BUILD, Closed, Conn, NotReady, Server, Skip, equal, expect, fresh_dir, one_server, request, test, wait_for,
+from kms import (BUILD, SLOW, Closed, Conn, NotReady, Server, Skip, equal, expect, fresh_dir, one_server, request, test, wait_for,
                  write)
 
 
@@ -212,6 +213,28 @@ def disk_hangs():
             equal(c.read().status, 201)
             c.close()
         equal(len(s.names()), 21)
+
+
+@test("while the disk hangs in a change, the watchdog is told that the server lives: another process would hang as well", "T-96")
+def watched_while_it_hangs():
+    path = os.path.join(fresh_dir(), "notify")
+    with moody_disk() as (env, mood), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(60 * SLOW)
+
+        def signs(n):
+            while n:
+                n -= b"WATCHDOG=1" in manager.recv(4096)
+
+        with one_server(env={**env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}) as s:
+            signs(1)
+            mood("hang")
+            with s.conn(300) as c:
+                c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": "w"}))
+                signs(4)
+                mood("")
+                equal(c.read().status, 201)
+            signs(1)
 
 
 @test("when the disk fails, nothing unsure is acknowledged, and the server ends with what to do", "T-96")
