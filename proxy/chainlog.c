@@ -79,6 +79,7 @@ struct chainlog {
 	uint64_t fresh_at;		/* counts up by what leaves fresh, so that a place in it has a number */
 	bool recorded, durable;
 	bool new_name;			/* the directory does not know the file for certain */
+	bool begun;			/* a file of which nothing is written yet: to be synced when something is */
 	int old_fd;			/* the file before this one, not yet synced; or -1 */
 	int sync_error;
 	bool sync_asked, syncing;	/* the second thread is to; somebody does */
@@ -422,6 +423,12 @@ static void keep_fresh(struct chainlog *c)
 		forget_fresh(c, n + 1);
 }
 
+static void ask_sync(struct chainlog *c)
+{
+	c->sync_asked = true;
+	pthread_cond_signal(&c->sync_work);
+}
+
 /* Caller holds the lock, and nobody is writing. It is given up meanwhile. */
 static void write_some(struct chainlog *c)
 {
@@ -441,6 +448,9 @@ static void write_some(struct chainlog *c)
 	if (error == 0) {
 		c->written = last;
 		keep_fresh(c);
+		if (c->begun)
+			ask_sync(c);
+		c->begun = false;
 		set_working(c);
 	} else {
 		set_failing(c, error);
@@ -646,12 +656,6 @@ static void *syncer(void *arg)
 	return NULL;
 }
 
-static void ask_sync(struct chainlog *c)
-{
-	c->sync_asked = true;
-	pthread_cond_signal(&c->sync_work);
-}
-
 static bool must_sync(const struct chainlog *c)
 {
 	return c->regular && c->o.refuse;
@@ -813,8 +817,7 @@ static void do_reopen(struct chainlog *c)
 			forget_fresh(c, 1);
 			c->file_len = 0;
 			c->new_name = true;
-			if (must_sync(c))
-				ask_sync(c);
+			c->begun = must_sync(c);
 			c->queue = (struct bytes){ 0 };
 			put_header(c, &c->out_tail);
 			INVARIANT(rest.len == 0 || bytes_put(&c->queue, rest.p, rest.len));

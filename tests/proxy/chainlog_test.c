@@ -17,15 +17,18 @@ static unsigned reports;
 
 static unsigned syncs;
 static int sync_fails;
+static off_t synced_len[1024];	/* of the file, with each sync */
 
 /* In place of the C library's, for the code under test too. */
 int fdatasync(int fd)
 {
-	(void)fd;
+	struct stat st;
+
 	if (__atomic_load_n(&sync_fails, __ATOMIC_SEQ_CST)) {
 		errno = EIO;
 		return -1;
 	}
+	synced_len[__atomic_load_n(&syncs, __ATOMIC_SEQ_CST) % ARRAY_LEN(synced_len)] = fstat(fd, &st) == 0 ? st.st_size : -1;
 	__atomic_fetch_add(&syncs, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -547,6 +550,30 @@ TEST(what_is_too_much_for_the_store_waits_for_the_disk_and_without_refuse_nothin
 	chainlog_close(c);
 	EXPECT_INT(chainlog_carry(NULL, 7, &piece), RC_OK);
 	EXPECT_INT(piece.len, 0);
+}
+
+/* Else a power cut can leave an empty file, though nothing was changed since, and that is what a removed one looks like. */
+TEST(where_a_new_file_begins_gets_to_the_disk_without_anybody_waiting_for_it)
+{
+	struct chainlog *c;
+	char old[80];
+	unsigned i, before, rest;
+
+	for (i = 0; i < 20; i++) {
+		c = fresh(true);
+		snprintf(old, sizeof(old), "%s.1", path);
+		EXPECT_INT(add(c, 1, 1, 2, true), RC_OK);
+		EXPECT_INT(chainlog_wait(c, 1, 2), RC_OK);
+		before = __atomic_load_n(&syncs, __ATOMIC_SEQ_CST);
+		EXPECT(rename(path, old) == 0);
+		EXPECT_INT(chainlog_reopen(c), RC_OK);
+		for (rest = 60000; __atomic_load_n(&syncs, __ATOMIC_SEQ_CST) < before + 2 && rest; rest--)
+			usleep(1000);			/* the new one, then the old one */
+		EXPECT(rest && synced_len[before % ARRAY_LEN(synced_len)] == CHAIN_HEADER_LEN);
+		chainlog_close(c);
+		unlink(path);
+		unlink(old);
+	}
 }
 
 TEST(a_new_file_begins_where_the_old_one_ends)
