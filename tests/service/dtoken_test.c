@@ -353,8 +353,6 @@ TEST(a_token_of_type_simple_is_nobodys_under_kerberos)
 /* dtoken.h; jobs go on with what they fetched from a build that knew no other kind. */
 TEST(a_tokens_password_under_kerberos_is_what_it_always_was)
 {
-	static const char *const krb[] = { OPEN, "hadoop.kms.authentication.type", "kerberos",
-					   "hadoop.kms.authentication.kerberos.principal", "HTTP/kms.example.com", NULL };
 	static const uint8_t nobody[32];
 	struct crypto_mac_key master = { 0 };
 	uint8_t key[32], password[32];
@@ -374,7 +372,7 @@ TEST(a_tokens_password_under_kerberos_is_what_it_always_was)
 	EXPECT_INT(crypto_mac(c.w->crypto, MAC_TOKEN, &master, &d.identifier, 1, password), RC_OK);
 	EXPECT_INT(d.password.len, sizeof(password));
 	memcpy(buf[0] + (d.password.p - t.p), password, sizeof(password));
-	EXPECT_INT(core_config_list(&c, krb), E_OK);
+	EXPECT_INT(under_kerberos(&c), E_OK);
 	EXPECT_INT(use(&c, t), E_OK);
 	core_stop(&c);
 }
