@@ -92,7 +92,7 @@ def bench():
         for op in ("decrypt", "generate", "create"):
             runs = json.loads(good(*short, "--op", op, *to, "--client-cert", both))["runs"]
             equal([(r["connections"], r["errors"]) for r in runs], [(1, 0), (40, 0)])
-            expect(all(r["requests"] > r["connections"] for r in runs), runs)
+            expect(all(r["requests"] > 0 for r in runs), runs)
         equal(good("key", "list", *to, "--client-cert", both).strip(), "")
         bad(*short, *to)
         bad(*short, "--url", f"https://localhost:{s.port}/kms", "--client-cert", both, words=("not accepted",))
