@@ -245,7 +245,7 @@ static const struct row table[SET_COUNT] = {
 		"a TLS handshake must be complete within this time" },
 	[SET_HANDSHAKES_MAX] = { "svsm.kms.ssl.handshakes.max", T_INT, 0, "2000", 1, 1000000, .help =
 		"TLS handshakes under way, at most half of `svsm.kms.connections.max`; beyond it the oldest is given up" },
-	[SET_FAILED_LOGINS] = { "svsm.kms.failed-logins.per-minute", T_INT, 0, "600", 0, 1000000, .help =
+	[SET_FAILED_LOGINS] = { "svsm.kms.failed-logins.per-minute", T_INT, 0, "6000", 0, 1000000, .help =
 		"refused cookies, tickets and tokens from one address; beyond it, those not known from before get 429; 0 is no "
 		"limit" },
 
