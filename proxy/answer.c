@@ -879,12 +879,15 @@ bool answer_delegation_method(struct work *k)
 	return true;
 }
 
-/* What the throttle is to know. A first leg of several is not refused yet; a name alone is no credential. */
+/*
+ * What the throttle is to know. A first leg of several is not refused yet, unless it came with a cookie that is; a name alone
+ * is no credential.
+ */
 static void note_credential(struct work *k, bool refused, const struct wire_ans *ans)
 {
 	struct throttle *t = k->w->k->throttle;
 
-	if (refused && ans->head.note != NOTE_CONTINUE && encode_may_be_refused(k)) {
+	if (refused && (ans->head.note != NOTE_CONTINUE || k->prints[0]) && encode_may_be_refused(k)) {
 		throttle_refused(t, encode_peer(k), kms_coarse_ms(), k->prints, ARRAY_LEN(k->prints));
 		if (k->shown == CREDENTIAL_TOKEN || k->call == CALL_DT_CANCEL)
 			throttle_token_refused(t, k->prints[1], kms_coarse_ms());
