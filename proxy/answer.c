@@ -289,6 +289,20 @@ static const char *note_text(const struct wire_ans *ans, char *buf, size_t room)
 	}
 }
 
+/* Anybody makes these lines, with nothing in hand: they must not fill the disk that the audit chain is on. */
+MUST_CHECK static bool may_log(struct work *k)
+{
+	struct throttle *t = k->w->k->unauthenticated;
+	uint64_t now = kms_coarse_ms();
+
+	if (throttle_wait(t, encode_peer(k), now)) {
+		__atomic_fetch_add(&k->w->k->not_logged, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	throttle_refused(t, encode_peer(k), now, NULL, 0);
+	return true;
+}
+
 static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 {
 	char buf[400];
@@ -300,7 +314,7 @@ static void answer_unauthenticated(struct work *k, const struct wire_ans *ans)
 		put_negotiate(k, ans->head.note == NOTE_CONTINUE ? ans->arg : slice_of("", 0));
 	else
 		outbuf_str(&k->w->headers, "WWW-Authenticate: PseudoAuth\r\n");
-	if (k->r->method != HTTP_OPTIONS) {
+	if (k->r->method != HTTP_OPTIONS && may_log(k)) {
 		outbuf_reset(&k->w->scratch);
 		outbuf_str(&k->w->scratch, server_conn_tls(k->c) ? "https://" : "http://");
 		outbuf_add(&k->w->scratch, k->r->host);
@@ -879,12 +893,15 @@ bool answer_delegation_method(struct work *k)
 	return true;
 }
 
-/* What the throttle is to know. A first leg of several is not refused yet; a name alone is no credential. */
+/*
+ * What the throttle is to know. A first leg of several is not refused yet, unless it came with a cookie that is; a name alone
+ * is no credential.
+ */
 static void note_credential(struct work *k, bool refused, const struct wire_ans *ans)
 {
 	struct throttle *t = k->w->k->throttle;
 
-	if (refused && ans->head.note != NOTE_CONTINUE && encode_may_be_refused(k)) {
+	if (refused && (ans->head.note != NOTE_CONTINUE || k->prints[0]) && encode_may_be_refused(k)) {
 		throttle_refused(t, encode_peer(k), kms_coarse_ms(), k->prints, ARRAY_LEN(k->prints));
 		if (k->shown == CREDENTIAL_TOKEN || k->call == CALL_DT_CANCEL)
 			throttle_token_refused(t, k->prints[1], kms_coarse_ms());

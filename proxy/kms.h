@@ -204,6 +204,8 @@ struct kms {
 	struct tls *tls;	/* NULL: plain HTTP */
 	struct peers *peers;
 	struct throttle *throttle;
+	struct throttle *unauthenticated;	/* of the lines that a 401 makes in kms-audit.log */
+	uint64_t not_logged;		/* of these, left out by it; atomic */
 	uint64_t turned_away;		/* requests, by it; atomic */
 	struct settings *settings;
 	struct conf *conf;

@@ -204,6 +204,7 @@ MUST_CHECK static bool cache_settings(struct kms *k)
 	outbuf_free(&o);
 	__atomic_store_n(&k->hot, h, __ATOMIC_RELEASE);
 	throttle_set(k->throttle, (uint32_t)settings_int(k->settings, SET_FAILED_LOGINS));
+	throttle_set(k->unauthenticated, (uint32_t)settings_int(k->settings, SET_FAILED_LOGINS));
 	return true;
 }
 
@@ -271,6 +272,11 @@ static double gauge_handshakes(void *ctx)
 static double gauge_turned_away(void *ctx)
 {
 	return (double)__atomic_load_n(&((struct kms *)ctx)->turned_away, __ATOMIC_RELAXED);
+}
+
+static double gauge_not_logged(void *ctx)
+{
+	return (double)__atomic_load_n(&((struct kms *)ctx)->not_logged, __ATOMIC_RELAXED);
 }
 
 static double gauge_resumed(void *ctx)
@@ -367,6 +373,9 @@ static enum rc add_gauges(struct kms *k)
 		{ "svsm_kms_failed_logins_turned_away_total",
 		  "Requests answered 429 because too many credentials from their address were refused", NULL, true,
 		  gauge_turned_away, k },
+		{ "svsm_kms_unauthenticated_not_logged_total",
+		  "Requests answered 401 without a line in kms-audit.log because it had too many from their address", NULL,
+		  true, gauge_not_logged, k },
 		{ "svsm_kms_tls_handshakes_total", "TLS handshakes completed", NULL, true, gauge_handshakes, k },
 		{ "svsm_kms_tls_resumed_total", "TLS handshakes that took up an earlier session", NULL, true, gauge_resumed, k },
 		{ "svsm_kms_tls_failed_total", "TLS handshakes that failed or were given up", NULL, true,
@@ -928,6 +937,7 @@ static void shut_down(struct serve *s)
 	chainlog_close(k->chain);
 	peers_free(k->peers);
 	throttle_free(k->throttle);
+	throttle_free(k->unauthenticated);
 	audit_close(k->audit);
 	store_close(k->store);
 	metrics_free(k->metrics);
@@ -957,7 +967,8 @@ static enum rc start(struct serve *s, struct core_error *err)
 	setup_notices(k->settings);
 	k->peers = peers_new();
 	k->throttle = throttle_new();
-	if (!k->peers || !k->throttle)
+	k->unauthenticated = throttle_new();
+	if (!k->peers || !k->throttle || !k->unauthenticated)
 		return RC_NO_ROOM;
 	if (!s->data)
 		s->data = settings_str(k->settings, SET_DATA_DIR);

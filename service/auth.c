@@ -54,7 +54,7 @@ static enum wire_err by_token(struct op *o, struct slice token)
 }
 
 /* The ticket is good for this once; the cookie lasts. */
-static enum wire_err by_ticket(struct op *o, struct slice ticket, const struct crypto_mac_key *k)
+static enum wire_err by_ticket(struct op *o, struct slice ticket, bool with_cookie, const struct crypto_mac_key *k)
 {
 	const struct config *c = o->cfg;
 	struct krb_identity *id = &o->w->identity;
@@ -69,6 +69,7 @@ static enum wire_err by_ticket(struct op *o, struct slice ticket, const struct c
 	r = krb_accept(o->w->crypto, &a, &o->s->replay, ticket, id);
 	if (r == KRB_CONTINUE) {
 		op_arg(o, slice_of(id->reply, id->reply_len));
+		o->shown = with_cookie;	/* half a login is no decision yet */
 		return unauthenticated(o, NOTE_CONTINUE);
 	}
 	if (r != KRB_OK) {
@@ -110,7 +111,7 @@ static enum wire_err identify(struct op *o, const struct wire_cred *cred, const 
 		return by_name(o, cred->user, cur);
 	/* Only where a call does nothing else: made again, as any other may have to be, it would be a replay. */
 	if (o->cfg->auth != AUTH_SIMPLE && cred->has_negotiate && o->call == CALL_AUTH)
-		return by_ticket(o, cred->negotiate, cur);
+		return by_ticket(o, cred->negotiate, cred->has_cookie, cur);
 	if (note == NOTE_UNSIGNED)
 		op_arg(o, cred->cookie);
 	return unauthenticated(o, note);

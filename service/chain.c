@@ -162,7 +162,8 @@ static uint8_t *put(struct op *o, struct chain_entry *e)
 void chain_see(struct op *o, const struct wire_cred *cred)
 {
 	o->peer = cred->peer;
-	o->shown = cred->has_cookie || cred->has_token || cred->has_negotiate || cred->has_user;
+	o->shown = cred->has_cookie || cred->has_token || cred->has_negotiate ||
+		   (cred->has_user && o->cfg->auth == AUTH_SIMPLE);	/* elsewhere a name shows nothing */
 	o->claimed = cred->has_user ? cred->user : NONE;
 }
 

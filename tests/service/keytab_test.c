@@ -448,6 +448,41 @@ TEST(a_user_under_kerberos_is_what_the_rules_make_of_the_principal)
 	core_stop(&c);
 }
 
+/* Nobody counts these: each an entry, they would fill the disk. */
+TEST(half_a_login_or_a_mere_name_makes_no_entry_unless_something_else_is_shown_with_it)
+{
+	struct wire_name_req m = { .name = nothing };
+	uint8_t token[4096];
+	struct core c;
+	struct file k;
+	unsigned i;
+
+	start(&c);
+	keytab_of(&k, 0);
+	EXPECT_INT(configure(&c, of(&k)), E_OK);
+	EXPECT_INT(core_store_create(&c), E_OK);
+	f.form = FAKE_KRB_NTLM_FIRST;
+	for (i = 0; i < 3; i++) {
+		EXPECT_INT(log_in(&c), E_UNAUTHENTICATED);
+		EXPECT(c.ans.head.note == NOTE_CONTINUE && c.ans.arg.len && c.ans.chain.len == 0);
+	}
+	m.cred.has_negotiate = m.cred.has_cookie = true;
+	m.cred.negotiate = slice_of(token, fake_krb_token(&f, token, sizeof(token)));
+	m.cred.cookie = slice_str("u=alice&p=alice&t=kerberos-dt&e=99999999999999&s=AAAA");
+	wire_name_req_put(core_req(&c), &m);
+	EXPECT_INT(core_send(&c, CALL_AUTH), E_UNAUTHENTICATED);
+	EXPECT(c.ans.head.note == NOTE_CONTINUE && c.ans.chain.len > 0);
+	core_as(&c, "mallory");			/* a name is not even asked for here */
+	EXPECT_INT(core_name(&c, CALL_AUTH, ""), E_UNAUTHENTICATED);
+	EXPECT_INT(c.ans.chain.len, 0);
+	EXPECT_INT(core_name(&c, CALL_METADATA, "k"), E_UNAUTHENTICATED);
+	EXPECT_INT(c.ans.chain.len, 0);
+	fake_krb_init(&f, AES256, NOW_S);
+	EXPECT_INT(log_in(&c), E_OK);
+	EXPECT(c.ans.chain.len > 0);
+	core_stop(&c);
+}
+
 TEST(a_skew_that_a_reload_raises_does_not_let_an_old_authenticator_in_again)
 {
 	struct wire_name_req m = { .name = nothing };

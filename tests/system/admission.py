@@ -387,6 +387,18 @@ def ended_token():
         equal(shown(s, sign(f"u=bob&p=bob&t=simple-dt&e={int(time.time() + 3000) * 1000}")).status, 200)
 
 
+@test("requests with no credential at all do not fill the disk with lines of kms-audit.log", "T-168")
+def bare():
+    with Server(site={"svsm.kms.failed-logins.per-minute": "1"}) as s:
+        for _ in range(30):
+            equal(s.call("GET", "/keys/names?x=" + "y" * 500, user=None).status, 401)
+        equal(s.call("GET", "/keys/names", user="bob").status, 200)
+        expect("svsm_kms_unauthenticated_not_logged_total 29" in s.call("GET", "/metrics", user=None).body.decode())
+        equal(s.stop(), 0)
+        with open(os.path.join(s.data, "kms-audit.log"), encoding="utf-8") as f:
+            equal(sum("UNAUTHENTICATED" in line for line in f), 1)
+
+
 @test("cancelling asks for no other credential than the token, and is no way to fill the disk either", "T-168")
 def cancelled():
     with Server(site={"svsm.kms.failed-logins.per-minute": "1"}) as s:
