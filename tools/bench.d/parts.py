@@ -39,7 +39,8 @@ def http(o):
     figures["memory"]["svsm-kms idle"] = memory_kib(ours.pids())
     ours.login()
     servers = [ours]
-    for make in (lambda: Nginx(ours, o.dir / "nginx"), lambda: Hadoop(o.build, o.dir / "hadoop", o.heap)):
+    others = [lambda: Nginx(ours, o.dir / "nginx"), lambda: Hadoop(o.build, o.dir / "hadoop", o.heap)]
+    for make in others[:1] if o.no_hadoop else others:
         try:
             servers.append(make())
         except Skip as why:
