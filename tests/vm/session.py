@@ -100,10 +100,6 @@ def once_more(fn):
         except Exception:
             for vm in list(machines):
                 note_accident(vm)
-            # With more virtual CPUs than the machine has the cause is not found yet: said aloud, with its last words.
-            if not accidents and fn.__module__ == "smp":
-                print("\n".join("        | " + m.serial()[-400:].replace("\n", "\n        | ") for m in machines), flush=True)
-                accidents.append("the VM of many CPUs did not get through")
             if not accidents:
                 raise
             print(f"        | again: {accidents[0]}", flush=True)
