@@ -355,27 +355,12 @@ static void handle_hlt(struct vcpu *v)
 	level_save(v, EXIT_HLT, 0, 0);
 }
 
-/*
- * A shutdown whose last page fault was at a gate of the IDT: could the processor have read that? Then the walk of these same
- * tables went wrong in the processor.
- */
-static const char *idt_says(const struct vcpu *v)
-{
-	const struct vmcb *s = v->vmcb;
-	uint8_t gate[16];
-
-	if (s->cr2 < s->idtr.base || s->cr2 - s->idtr.base > s->idtr.limit)
-		return "";
-	return gmem_read_va(v, s->cr2 & ~15ull, gate, sizeof(gate)) && gate[5] & 0x80 ? ": a gate that can be read" :
-											   ": a gate that cannot be read";
-}
-
 static void handle_shutdown(struct vcpu *v)
 {
 	const struct vmcb *s = v->vmcb;
 
-	l0_stop(STOP_SHUTDOWN, "shutdown vmpl=%u rip=%lx rsp=%lx cr3=%lx cpu=%u cr2=%lx%s", v->vmpl, s->rip, s->rsp, s->cr3,
-		v->index, s->cr2, idt_says(v));
+	l0_stop(STOP_SHUTDOWN, "shutdown vmpl=%u rip=%lx rsp=%lx cr3=%lx cr2=%lx event=%x code=%x cpu=%u", v->vmpl, s->rip,
+		s->rsp, s->cr3, s->cr2, s->int_info, s->int_info_code, v->index);
 }
 
 static void handle_init(struct vcpu *v)

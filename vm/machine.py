@@ -105,12 +105,16 @@ class Machine:
             return [kernel_dir() / "vmlinuz", pathlib.Path(self.initramfs)]
         return [VM / "l0.elf", pathlib.Path(self.image), self.chip, VM / "psp"]
 
+    def accel(self):
+        """Several virtual CPUs take turns on one thread: on threads of their own QEMU damages the first one (emulator/README.md)."""
+        return "tcg,thread=" + ("single" if self.cpus > 1 else "multi")
+
     def command(self):
         def device(text):
             return ["-device", text + ",disable-legacy=on,iommu_platform=on"]
 
         d = self.directory
-        argv = [self.binary, "-accel", "tcg,thread=multi", "-machine", "q35,smm=off", "-cpu", "EPYC-Milan,+svm,+npt",
+        argv = [self.binary, "-accel", self.accel(), "-machine", "q35,smm=off", "-cpu", "EPYC-Milan,+svm,+npt",
                 "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{d}/serial.log", "-qmp", f"unix:{d}/qmp.sock,server=on,wait=off",
                 "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent / "vm"), str(HERE.parent / "sy
 import guest  # noqa: E402
 import kms  # noqa: E402
 import machine  # noqa: E402
-from kms import Closed, Skip, fresh_dir  # noqa: E402, F401
+from kms import Closed, fresh_dir  # noqa: E402, F401
 
 PLAIN = os.environ.get("SVSM_VM_PLAIN") == "1"
 IO = os.environ.get("SVSM_VM_IO", "fast")
@@ -73,39 +72,6 @@ def make_image(out, **parts):
     return out
 
 
-# An end of a VM that is the software CPU's, not the product's: see tests/vm/README.md. QEMU walks the hypervisor's own page
-# tables through the guest's nested ones, right behind VMRUN: no guest can bring such an address about.
-ACCIDENTS = {
-    "the software CPU mixed up host and guest": re.compile(r"L0: stop: npf vmpl=\d gpa=3[0-3][0-9a-f]{6} c=0 access=\S*walk why=no-memory rip=3[0-3]"),
-}
-accidents = []
-
-
-def note_accident(vm):
-    text = vm.serial() + vm.console()
-    accidents.extend(name for name, pattern in ACCIDENTS.items() if pattern.search(text))
-
-
-def once_more(fn):
-    """The test, run again when its VM ended by such an accident. Once, and said aloud."""
-    def run():
-        accidents.clear()
-        try:
-            fn()
-        except Skip:
-            raise
-        except Exception:
-            for vm in list(machines):
-                note_accident(vm)
-            if not accidents:
-                raise
-            print(f"        | again: {accidents[0]}", flush=True)
-            kms.last_words.clear()
-            fn()
-    run.__module__ = fn.__module__
-    return run
-
-
 def end_all():
     for vm in list(machines):
         vm.discard()
@@ -150,7 +116,6 @@ class TestVm(machine.Machine):
                 raise machine.Failed(f"the agent does not answer\n{self.last_words()}")
 
     def discard(self):
-        note_accident(self)
         super().discard()
         if self in machines:
             machines.remove(self)

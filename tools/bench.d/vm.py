@@ -34,10 +34,11 @@ def qemu_cpu(vm):
 class Counting(session.TestVm):
     """All virtual CPUs on one thread, and time that is a count of instructions: the time stamp advances by one each."""
 
+    def accel(self):
+        return "tcg,thread=single"
+
     def command(self):
-        argv = super().command()
-        argv[argv.index("tcg,thread=multi")] = "tcg,thread=single"
-        return [*argv, "-icount", "shift=0,sleep=off"]
+        return [*super().command(), "-icount", "shift=0,sleep=off"]
 
 
 def conf():
