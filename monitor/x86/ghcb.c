@@ -133,15 +133,13 @@ enum rc ghcb_page_state(uint64_t gpa, uint64_t len, unsigned op)
 	return rc;
 }
 
-#define COM1 0x3f8
+#define COM1 0x3f8u
+/* One string output: what several CPUs say, and what the host says in between, stays line by line. */
 void console_write(const char *text, size_t len)
 {
-	size_t i;
+	struct ghcb_call call = { .code = NAE_IOIO, .info1 = COM1 << 16 | IOIO_ADDR64 | 1u << 4 | IOIO_STR | IOIO_REP,
+				  .info2 = len, .scratch = text, .scratch_len = len };
 
-	for (i = 0; i < len; i++) {
-		struct ghcb_call call = { .code = NAE_IOIO, .info1 = COM1 << 16 | 1u << 4, .rax = (uint8_t)text[i] };
-
-		if (!ghcb_request(&call))
-			return;		/* the host's console: its loss */
-	}
+	if (!ghcb_request(&call))
+		return;		/* the host's console: its loss */
 }
