@@ -21,6 +21,16 @@ void test_register(const char *name, void (*fn)(void **))
 	tests[count++] = (struct CMUnitTest){ .name = name, .test_func = fn };
 }
 
+uint32_t test_random(uint32_t n)
+{
+	static uint64_t x = 88172645463325252u;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x >> 32) % n;
+}
+
 static size_t fence_pages(size_t len)
 {
 	return (len + 4095) / 4096 + (len == 0);

@@ -39,6 +39,9 @@ void test_register(const char *name, void (*fn)(void **));
 uint8_t *test_fence(const void *p, size_t len);
 void test_fence_free(uint8_t *p, size_t len);
 
+/* The next of a sequence that is the same in each run: below n. For one thread. */
+uint32_t test_random(uint32_t n);
+
 /* Hex digits to bytes (spaces ignored); returns the number of bytes. */
 size_t test_unhex(const char *hex, uint8_t *out, size_t max);
 

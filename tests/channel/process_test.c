@@ -597,15 +597,6 @@ TEST(libcrypto_finds_its_randomness_inside_the_sandbox)
 
 /* ---- hostile lanes ---- */
 
-static uint64_t rnd_state = 88172645463325252ull;
-static uint32_t rnd(uint32_t n)
-{
-	rnd_state ^= rnd_state << 13;
-	rnd_state ^= rnd_state >> 7;
-	rnd_state ^= rnd_state << 17;
-	return (uint32_t)((rnd_state >> 32) % n);
-}
-
 TEST(garbage_in_one_lane_leaves_the_others_alone)
 {
 	struct channel *ch = start(2, false, 0);
@@ -619,17 +610,18 @@ TEST(garbage_in_one_lane_leaves_the_others_alone)
 		for (j = 0; j < CALL_RING; j++) {
 			struct call_sub *sub = &ctl->ring[j];
 
-			sub->call = (uint16_t)rnd(rnd(2) ? CALL_COUNT : 65536);
-			sub->slot = (uint16_t)rnd(rnd(2) ? CALL_SLOTS : 65536);
-			sub->len = rnd(2) ? rnd(200) : rnd(UINT32_MAX);
-			sub->zero = rnd(8) ? 0 : rnd_state;
+			sub->call = (uint16_t)test_random(test_random(2) ? CALL_COUNT : 65536);
+			sub->slot = (uint16_t)test_random(test_random(2) ? CALL_SLOTS : 65536);
+			sub->len = test_random(2) ? test_random(200) : test_random(UINT32_MAX);
+			sub->zero = test_random(8) ? 0 : test_random(UINT32_MAX);
 		}
 		for (j = 0; j < CALL_PAGE; j++)
-			channel_request(l, (int)rnd(CALL_SMALL))[j] = (uint8_t)rnd(256);
-		ctl->now_ms = rnd(2) ? rnd_state : 0;
-		ctl->waiting = rnd(3);
+			channel_request(l, (int)test_random(CALL_SMALL))[j] = (uint8_t)test_random(256);
+		ctl->now_ms = test_random(2) ? test_random(UINT32_MAX) : 0;
+		ctl->waiting = test_random(3);
 		/* The tail jumps forward, backward and by more than the ring. */
-		__atomic_store_n(&ctl->tail, rnd(4) ? ctl->tail + rnd(CALL_RING) : (uint32_t)rnd_state, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&ctl->tail, test_random(4) ? ctl->tail + test_random(CALL_RING) : test_random(UINT32_MAX),
+				 __ATOMIC_SEQ_CST);
 		syscall(SYS_futex, &ctl->tail, FUTEX_WAKE, 1, NULL, NULL, 0);
 		if (i % 10 == 0)
 			EXPECT(hello(other) == RC_OK);

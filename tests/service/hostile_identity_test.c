@@ -48,16 +48,6 @@ static void keep(struct bytes *to, struct slice s)
 	to->len = s.len;
 }
 
-static uint32_t rnd(uint32_t n)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (uint32_t)(x >> 16) % n;
-}
-
 /* ---- the world ---- */
 
 static void fresh(struct fake_krb *f, struct bytes *out)
@@ -207,8 +197,9 @@ static struct wire_cred cred_of(const struct shown *s)
 			       .has_user = s->name != 0, .has_do_as = s->whom != 0 };
 
 	c.cookie = s->cookie < ARRAY_LEN(w.cookie) ? of(&w.cookie[s->cookie]) :
-						      of(&w.seen_cookie[rnd(ARRAY_LEN(w.seen_cookie))]);
-	c.token = s->token < ARRAY_LEN(w.token) ? of(&w.token[s->token]) : of(&w.seen_token[rnd(ARRAY_LEN(w.seen_token))]);
+						      of(&w.seen_cookie[test_random(ARRAY_LEN(w.seen_cookie))]);
+	c.token = s->token < ARRAY_LEN(w.token) ? of(&w.token[s->token]) :
+						  of(&w.seen_token[test_random(ARRAY_LEN(w.seen_token))]);
 	if (s->ticket == 1)
 		fresh(&w.me, &w.ticket[1]);
 	c.negotiate = of(&w.ticket[s->ticket]);
@@ -236,7 +227,7 @@ static void write_other(enum wire_call call, const struct wire_cred *cred, const
 	struct wire_batch_req batch = { .cred = *cred, .name = name, .count = 1 };
 	struct wire_names_req names = { .cred = *cred, .count = 1 };
 	struct wire_eek_req eek = { .cred = *cred, .has_name = true, .name = name, .iv = item.iv, .material = item.material };
-	struct wire_dt_req dt = { .cred = *cred, .renewer = slice_of("", 0), .token = of(&w.token[1 + rnd(3)]) };
+	struct wire_dt_req dt = { .cred = *cred, .renewer = slice_of("", 0), .token = of(&w.token[1 + test_random(3)]) };
 	struct sink *s = core_req(&w.c);
 
 	snprintf(version, sizeof(version), "%s@0", key);
@@ -285,7 +276,7 @@ static void judge(enum wire_call call, const char *key)
 	w.asked++;
 	EXPECT(!is_victim(a->user) && !is_victim(a->principal) && !is_victim(a->real) && !is_victim(a->cookie));
 	if (a->cookie.len)
-		keep(&w.seen_cookie[rnd(ARRAY_LEN(w.seen_cookie))], a->cookie);
+		keep(&w.seen_cookie[test_random(ARRAY_LEN(w.seen_cookie))], a->cookie);
 	if (w.c.err != E_OK)
 		return;
 	w.granted++;
@@ -293,7 +284,7 @@ static void judge(enum wire_call call, const char *key)
 	if (call == CALL_DT_GET) {
 		EXPECT(wire_staged_next(&body, &st) && wire_dtoken_get(st.kv.material, &t) == NULL);
 		EXPECT(slice_is(t.id.owner, MINE) || slice_is(t.id.owner, THIRD));
-		keep(&w.seen_token[rnd(ARRAY_LEN(w.seen_token))], st.kv.material);
+		keep(&w.seen_token[test_random(ARRAY_LEN(w.seen_token))], st.kv.material);
 	}
 	if (call == CALL_AUTH || call == CALL_NAMES || call == CALL_DT_GET || call == CALL_DT_RENEW || call == CALL_DT_CANCEL)
 		return;
@@ -311,7 +302,7 @@ static void finish(void)
 	if (w.c.err != E_OK || !wire_staged_next(&body, &st))
 		return;
 	w.c.staged = st;
-	if (rnd(2))
+	if (test_random(2))
 		core_commit(&w.c);
 	else
 		(void)!core_abort(&w.c, epoch, &st.ticket, 1);
@@ -390,7 +381,7 @@ static void control(void)
 						CALL_ABORT, CALL_SLOT_RECOVERY, CALL_RECOVER_BEGIN, CALL_RECOVER_FINISH,
 						CALL_ACL_CHECK, CALL_DT_EXPIRE, CALL_KEYTAB, CALL_AUDIT_RESUME,
 						CALL_AUDIT_CHECKPOINT, CALL_AUDIT_GAP };
-	enum wire_call call = calls[rnd(ARRAY_LEN(calls))];
+	enum wire_call call = calls[test_random(ARRAY_LEN(calls))];
 	struct sink *s = core_req(&w.c);
 
 	if (call == CALL_COMMIT || call == CALL_HEAD || call == CALL_ABORT)
@@ -440,17 +431,17 @@ TEST(no_order_of_calls_makes_a_proof_of_what_is_none)
 	memset(&w, 0, sizeof(w));
 	prepare();
 	for (i = 0; i < 60000; i++) {
-		struct shown s = { rnd(ARRAY_LEN(w.cookie) + 2), rnd(ARRAY_LEN(w.token) + 2), rnd(ARRAY_LEN(w.ticket)), rnd(2),
-				   rnd(4) };
+		struct shown s = { test_random(ARRAY_LEN(w.cookie) + 2), test_random(ARRAY_LEN(w.token) + 2),
+				   test_random(ARRAY_LEN(w.ticket)), test_random(2), test_random(4) };
 
-		if (rnd(3) == 0)
+		if (test_random(3) == 0)
 			s.cookie = 0;
-		if (rnd(2) == 0)
+		if (test_random(2) == 0)
 			s.token = 0;
-		if (rnd(10) == 0)
+		if (test_random(10) == 0)
 			control();
 		else
-			attack(call_at(rnd(CALLS)), &s, rnd(3) ? "v" : "b");
+			attack(call_at(test_random(CALLS)), &s, test_random(3) ? "v" : "b");
 	}
 	EXPECT(w.granted > 1000 && w.own > 100);
 	expect_untouched();

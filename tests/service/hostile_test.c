@@ -169,46 +169,37 @@ static void tap(uint32_t call, const void *p, size_t len)
 	memcpy(pool[pooled++].p, p, len);
 }
 
-static uint64_t rnd_state = 88172645463325252ull;
-static uint32_t rnd(uint32_t n)
-{
-	rnd_state ^= rnd_state << 13;
-	rnd_state ^= rnd_state >> 7;
-	rnd_state ^= rnd_state << 17;
-	return (uint32_t)((rnd_state >> 32) % n);
-}
-
 static size_t mutate(uint8_t *p, size_t len, size_t room)
 {
 	static const uint64_t odd[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x10000, 0x7fffffff, 0xffffffff, ~0ull };
-	uint32_t n = rnd(4);
+	uint32_t n = test_random(4);
 	size_t at, w;
 
 	while (n-- && len) {
-		at = rnd((uint32_t)len);
-		switch (rnd(6)) {
+		at = test_random((uint32_t)len);
+		switch (test_random(6)) {
 		case 0:
-			p[at] ^= (uint8_t)(1 << rnd(8));
+			p[at] ^= (uint8_t)(1 << test_random(8));
 			break;
 		case 1:
-			p[at] = (uint8_t)rnd(256);
+			p[at] = (uint8_t)test_random(256);
 			break;
 		case 2:
-			w = 1u << rnd(4);
-			memcpy(p + at, &odd[rnd(ARRAY_LEN(odd))], w < len - at ? w : len - at);
+			w = 1u << test_random(4);
+			memcpy(p + at, &odd[test_random(ARRAY_LEN(odd))], w < len - at ? w : len - at);
 			break;
 		case 3:
 			len = at;
 			break;
 		case 4:
-			w = rnd(64);
+			w = test_random(64);
 			if (len + w <= room) {
 				memmove(p + at + w, p + at, len - at);
 				len += w;
 			}
 			break;
 		case 5:
-			w = rnd((uint32_t)(len - at)) + 1;
+			w = test_random((uint32_t)(len - at)) + 1;
 			memmove(p + at, p + at + w, len - at - w);
 			len -= w;
 			break;
@@ -360,43 +351,44 @@ TEST(any_calls_in_any_order_get_well_formed_answers)
 			EXPECT_INT(core_store_open(&c, &kept), E_OK);
 		}
 		for (i = 0; i < 4000; i++) {
-			uint32_t k = rnd((uint32_t)pooled), call = pool[k].call;
+			uint32_t k = test_random((uint32_t)pooled), call = pool[k].call;
 			size_t len = pool[k].len;
 
-			c.room = rnd(4) ? CALL_PAGE : CALL_LARGE_LEN;
-			if (rnd(50) == 0) {
-				len = rnd(300);
+			c.room = test_random(4) ? CALL_PAGE : CALL_LARGE_LEN;
+			if (test_random(50) == 0) {
+				len = test_random(300);
 				for (j = 0; j < len; j++)
-					msg[j] = (uint8_t)rnd(256);
-				call = rnd(CALL_COUNT + 3);
+					msg[j] = (uint8_t)test_random(256);
+				call = test_random(CALL_COUNT + 3);
 			} else {
 				memcpy(msg, pool[k].p, len);
-				if (rnd(3))
+				if (test_random(3))
 					len = mutate(msg, len, sizeof(msg));
-				if (rnd(20) == 0)
-					call = rnd(CALL_COUNT + 3);
+				if (test_random(20) == 0)
+					call = test_random(CALL_COUNT + 3);
 				/* Commits that fit: the epoch is in the status, tickets are low. */
-				if ((call == CALL_COMMIT || call == CALL_HEAD || call == CALL_ABORT) && len >= 8 && rnd(2)) {
-					uint64_t epoch = 1 + rnd(40);
+				if ((call == CALL_COMMIT || call == CALL_HEAD || call == CALL_ABORT) && len >= 8 &&
+				    test_random(2)) {
+					uint64_t epoch = 1 + test_random(40);
 
 					memcpy(msg, &epoch, 8);
 					if (len >= 20) {
-						uint64_t ticket = 1 + rnd(400);
+						uint64_t ticket = 1 + test_random(400);
 
 						memcpy(msg + 12, &ticket, 8);
 					}
 				}
 			}
-			if ((call == CALL_CONFIG || call == CALL_CONFIG_SIGNED) && rnd(4))
+			if ((call == CALL_CONFIG || call == CALL_CONFIG_SIGNED) && test_random(4))
 				continue;
 			core_bytes(&c, call, msg, len) == E_OK ? (void)0 : (void)0;
 			if (call < CALL_COUNT)
 				seen[call][c.err == E_OK]++;
-			if (rnd(64) == 0)
-				svc_time(c.svc, (uint64_t)rnd(UINT32_MAX) << rnd(32));
-			if (rnd(64) == 0)
-				fake_mono += rnd(100000);
-			if (rnd(500) == 0)
+			if (test_random(64) == 0)
+				svc_time(c.svc, (uint64_t)test_random(UINT32_MAX) << test_random(32));
+			if (test_random(64) == 0)
+				fake_mono += test_random(100000);
+			if (test_random(500) == 0)
 				fake_entropy_broken = !fake_entropy_broken;
 		}
 		fake_entropy_broken = false;

@@ -63,22 +63,38 @@ static enum wire_err configure(struct core *c, struct slice keytab)
 	return core_send(c, CALL_CONFIG);
 }
 
-static enum wire_err configure_signed(struct core *c, uint64_t version, uint32_t flags, struct slice keytab, struct slice sealed)
+/* The beginning of the owner's bundle for this store, in `t`. */
+static void bundle_begin(struct core *c, struct sink *t, uint64_t version, uint32_t flags)
 {
 	struct wire_signed_req m = { .version = version, .flags = flags, .public_der = slice_of(owner_pub, npub) };
-	uint8_t text[8192], sig[CRYPTO_SIGNATURE_MAX];
-	struct sink t = sink_of(text, sizeof(text));
-	size_t nsig = sizeof(sig);
 	struct wire_status st;
 
 	EXPECT_INT(core_status(c, &st), E_OK);
 	memcpy(m.store_id, st.store_id, sizeof(m.store_id));
-	wire_signed_text_put(&t, &m);
-	put_config(&t, keytab, sealed, NAME, "DEFAULT");
-	EXPECT(sink_ok(&t) && crypto_sign(slice_of(owner_priv, npriv), slice_of(text, t.need), sig, &nsig) == RC_OK);
+	wire_signed_text_put(t, &m);
+}
+
+/* Signs it, and sends it. */
+static enum wire_err bundle_send(struct core *c, struct slice text)
+{
+	uint8_t sig[CRYPTO_SIGNATURE_MAX];
+	size_t nsig = sizeof(sig);
+
+	EXPECT(crypto_sign(slice_of(owner_priv, npriv), text, sig, &nsig) == RC_OK);
 	sink_str16(core_req(c), slice_of(sig, nsig));
-	sink_put(&c->out, text, t.need);
+	sink_put(&c->out, text.p, text.len);
 	return core_send(c, CALL_CONFIG_SIGNED);
+}
+
+static enum wire_err configure_signed(struct core *c, uint64_t version, uint32_t flags, struct slice keytab, struct slice sealed)
+{
+	uint8_t text[8192];
+	struct sink t = sink_of(text, sizeof(text));
+
+	bundle_begin(c, &t, version, flags);
+	put_config(&t, keytab, sealed, NAME, "DEFAULT");
+	EXPECT(sink_ok(&t));
+	return bundle_send(c, slice_of(text, t.need));
 }
 
 /* A reload with another skew. */
@@ -332,22 +348,15 @@ TEST(in_a_bundle_a_keytab_is_sealed_for_the_core_that_has_the_store)
 /* One more property in a bundle that is good without it. */
 static enum wire_err configure_with(struct core *c, uint64_t version, uint32_t flags, const char *name, struct slice value)
 {
-	struct wire_signed_req m = { .version = version, .flags = flags, .public_der = slice_of(owner_pub, npub) };
-	uint8_t text[8192], sig[CRYPTO_SIGNATURE_MAX];
+	uint8_t text[8192];
 	struct sink t = sink_of(text, sizeof(text));
-	size_t nsig = sizeof(sig);
-	struct wire_status st;
 
-	EXPECT_INT(core_status(c, &st), E_OK);
-	memcpy(m.store_id, st.store_id, sizeof(m.store_id));
-	wire_signed_text_put(&t, &m);
+	bundle_begin(c, &t, version, flags);
 	wire_config_req_put(&t, 2);
 	wire_property_put(&t, slice_str("default.key.acl.READ"), slice_str("*"));
 	wire_property_put(&t, slice_str(name), value);
-	EXPECT(sink_ok(&t) && crypto_sign(slice_of(owner_priv, npriv), slice_of(text, t.need), sig, &nsig) == RC_OK);
-	sink_str16(core_req(c), slice_of(sig, nsig));
-	sink_put(&c->out, text, t.need);
-	return core_send(c, CALL_CONFIG_SIGNED);
+	EXPECT(sink_ok(&t));
+	return bundle_send(c, slice_of(text, t.need));
 }
 
 TEST(a_bundle_with_a_secret_in_the_clear_is_refused_whoever_signed_it)

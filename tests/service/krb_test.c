@@ -281,16 +281,6 @@ TEST(many_entries_come_and_go_in_order)
 	stop();
 }
 
-static uint32_t rnd(uint32_t n)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return (uint32_t)(x >> 16) % n;
-}
-
 /*
  * Skews that a reload may set, in any order; time goes on between, and now and then a worker has read the clock long before
  * it gets its turn. Whatever was accepted once never is again, and a client whose clock is right is never refused.
@@ -310,13 +300,13 @@ TEST(no_change_of_the_skew_lets_an_authenticator_in_twice)
 
 	f.end_s = NOW_S + 100 * 86400;
 	for (i = 0; i < STEPS; i++) {
-		if (rnd(40) == 0)
-			skew = skews[rnd(ARRAY_LEN(skews))];
-		now += rnd(8) ? rnd(20) : rnd((uint32_t)skew + 400);
+		if (test_random(40) == 0)
+			skew = skews[test_random(ARRAY_LEN(skews))];
+		now += test_random(8) ? test_random(20) : test_random((uint32_t)skew + 400);
 		s.o.skew_ms = skew * 1000;
-		s.o.now_ms = now * 1000 + rnd(1000);
-		f.ctime_s = rnd(2) ? now : now - skew + 1 + rnd(2 * (uint32_t)skew - 1);
-		f.cusec = rnd(1000);
+		s.o.now_ms = now * 1000 + test_random(1000);
+		f.ctime_s = test_random(2) ? now : now - skew + 1 + test_random(2 * (uint32_t)skew - 1);
+		f.cusec = test_random(1000);
 		k = accept_of(&f);
 		EXPECT(k == KRB_OK || (k == KRB_FORGOTTEN && f.ctime_s < now));
 		accepted += k == KRB_OK;
@@ -327,12 +317,12 @@ TEST(no_change_of_the_skew_lets_an_authenticator_in_twice)
 			old[n++ % KEPT].len = token_len;
 		}
 		if (n) {
-			size_t pick = rnd(n < KEPT ? (uint32_t)n : KEPT);
+			size_t pick = test_random(n < KEPT ? (uint32_t)n : KEPT);
 
 			memcpy(token, old[pick].b, old[pick].len);
 			token_len = old[pick].len;
-			if (rnd(3) == 0)
-				s.o.now_ms -= 1000 * (uint64_t)rnd((uint32_t)skew + 400);
+			if (test_random(3) == 0)
+				s.o.now_ms -= 1000 * (uint64_t)test_random((uint32_t)skew + 400);
 			EXPECT(again() != KRB_OK);
 		}
 	}

@@ -236,6 +236,23 @@ def request(method, path, body=None, headers=None, version="1.1"):
     return "\r\n".join(lines + ["", ""]).encode("latin-1") + (body or b"")
 
 
+LARGE = {"description": "d" * 4000, "attributes": {"a": "b" * 12000}}     # what makes a key take 16 KB
+
+
+def fill_up(c, batch):
+    """Creates large keys on a connection until some are refused; how many there are, and the refusals."""
+    made = 0
+    while made < 20000:
+        for i in range(batch):
+            c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": f"k{made + i}", **LARGE}))
+        answers = [c.read() for _ in range(batch)]
+        refused = [a for a in answers if a.status != 201]
+        made += batch - len(refused)
+        if refused:
+            return made, refused
+    raise AssertionError(f"{made} keys, and none refused")
+
+
 def quote(name):
     return urllib.parse.quote(name, safe="")
 

@@ -3,25 +3,9 @@
 import shutil
 import signal
 
-from kms import Server, Skip, equal, expect, request, sanitized, test, wait_for
+from kms import LARGE, Server, Skip, equal, expect, fill_up, sanitized, test, wait_for
 
-LARGE = {"description": "d" * 4000, "attributes": {"a": "b" * 12000}}
 BATCH = 128
-
-
-def fill(s):
-    """Creates keys until some are refused; how many there are, and the refusals."""
-    made = 0
-    with s.conn(60) as c:
-        while made < 20000:
-            for i in range(BATCH):
-                c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": f"k{made + i}", **LARGE}))
-            answers = [c.read() for _ in range(BATCH)]
-            refused = [a for a in answers if a.status != 201]
-            made += BATCH - len(refused)
-            if refused:
-                return made, refused
-    raise AssertionError(f"{made} keys, and none refused")
 
 
 @test("when the core's memory is used up keys are refused, all else goes on, and the store opens again in as much", "T-302")
@@ -37,7 +21,8 @@ def full():
         body = {"name": "first", "iv": eek["iv"], "material": eek["encryptedKeyVersion"]["material"]}
         before = s.call("POST", "/keyversion/first%400/_eek?eek_op=decrypt", body)
         equal(before.status, 200)
-        made, refused = fill(s)
+        with s.conn(60) as c:
+            made, refused = fill_up(c, BATCH)
         expect(made > 500, f"only {made} keys fit")
         for a in refused:
             equal(a.status, 503, repr(a))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """svsm-kms over https: whom it believes, whom not, and that nothing is sent to those."""
+import contextlib
 import json
 import os
 import ssl
@@ -66,14 +67,20 @@ def not_believed():
             expect("warning: --insecure" in err and "k@0" in out + err, (out, err))
 
 
-@test("a certificate is shown to a server that asks for one")
-def own_certificate():
+@contextlib.contextmanager
+def asking():
+    """A server that asks for a certificate: it, how to reach it, one for it and its key, and both in one file."""
     pair = authority().issue("operator", client=True)
     both = os.path.join(kms.fresh_dir(), "both.pem")
     kms.write(both, b"".join(open(f, "rb").read() for f in pair))
     need = {"ssl.server.need.client.auth": "true", "ssl.server.truststore.location": authority().cert}
     with server(ssl=need) as s:
-        to = ("--url", f"https://localhost:{s.port}/kms", "--ca", authority().cert)
+        yield s, ("--url", f"https://localhost:{s.port}/kms", "--ca", authority().cert), pair, both
+
+
+@test("a certificate is shown to a server that asks for one")
+def own_certificate():
+    with asking() as (_, to, pair, both):
         good("key", "create", "k", *to, "--client-cert", both)
         bad("key", "list", *to)
         bad("key", "list", *to, "--client-cert", pair[0], words=("holds no key",))
@@ -82,12 +89,7 @@ def own_certificate():
 
 @test("bench measures over https, with the certificates of the other verbs, and leaves no key")
 def bench():
-    pair = authority().issue("operator", client=True)
-    both = os.path.join(kms.fresh_dir(), "both.pem")
-    kms.write(both, b"".join(open(f, "rb").read() for f in pair))
-    need = {"ssl.server.need.client.auth": "true", "ssl.server.truststore.location": authority().cert}
-    with server(ssl=need) as s:
-        to = ("--url", f"https://localhost:{s.port}/kms", "--ca", authority().cert)
+    with asking() as (s, to, _, both):
         short = ("bench", "--seconds", "1", "--connections", "1,40", "-o", "json")
         for op in ("decrypt", "generate", "create"):
             runs = json.loads(good(*short, "--op", op, *to, "--client-cert", both))["runs"]

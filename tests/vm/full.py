@@ -4,26 +4,10 @@ import os
 
 import machine
 import session
-from kms import Conn, Skip, equal, expect, request, test
+from kms import LARGE, Conn, Skip, equal, expect, fill_up, test
 from session import PLAIN, http
 
-LARGE = {"description": "d" * 4000, "attributes": {"a": "b" * 12000}}
 BATCH = 16
-
-
-def fill(port):
-    """Creates keys until one is refused; how many there are, and the refusal."""
-    made = 0
-    with Conn(port, 300) as c:
-        while made < 20000:
-            for i in range(BATCH):
-                c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": f"k{made + i}", **LARGE}))
-            answers = [c.read() for _ in range(BATCH)]
-            refused = [a for a in answers if a.status != 201]
-            made += BATCH - len(refused)
-            if refused:
-                return made, refused
-    raise AssertionError(f"{made} keys, and none refused")
 
 
 @test("when VMPL0 has no memory left keys are refused and named so, the core lives, and its keys go on", "T-302")
@@ -41,7 +25,8 @@ def full():
         body = {"name": "first", "iv": eek["iv"], "material": eek["encryptedKeyVersion"]["material"]}
         before = http(vm.port, "POST", "/keyversion/first%400/_eek?eek_op=decrypt", body)
         equal(before.status, 200)
-        made, refused = fill(vm.port)
+        with Conn(vm.port, 300) as c:
+            made, refused = fill_up(c, BATCH)
         print(f"        {made} keys of 16 KB fit")
         for answer in refused:
             equal(answer.status, 503, repr(answer))
