@@ -312,6 +312,8 @@ struct slice openapi_document(void);
 struct group_cache *groups_new(void);
 void groups_free(struct group_cache *g);
 struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *count);
+/* From any thread: does the one that uses it wait for the operating system just now? */
+MUST_CHECK bool groups_asking(const struct group_cache *g);
 
 /*
  * peers.c: which of the hosts that the proxy-user rules name a client is. Names are looked up by a thread of its own, now

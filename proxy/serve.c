@@ -633,18 +633,29 @@ static void print_ready(struct serve *s)
 
 /* ---- running ---- */
 
+static bool asks_for_groups(const struct kms *k)
+{
+	bool asks = false;
+	unsigned i;
+
+	for (i = 0; i < k->workers; i++)
+		asks |= groups_asking(k->worker[i].groups);
+	return asks;
+}
+
 /*
  * A sign of life means that every worker has taken a turn since the last one, and that the core has answered just now:
  * one that hangs holds this thread here. Without it the manager ends us. A core that died is none of its business, it
  * is started again by ourselves; nor is a disk that hangs, with a worker in its write() or a change on its way to the
- * store: another process would too.
+ * store, or a directory of users that does not answer: another process would hang too.
  */
 static void sign_of_life(struct serve *s)
 {
 	struct kms *k = &s->k;
 	struct wire_status st;
 
-	if (!notify_due(&s->notify, mono_ms()) || (!server_alive(k->server) && !chain_of(k).failing))
+	if (!notify_due(&s->notify, mono_ms()) ||
+	    (!server_alive(k->server) && !chain_of(k).failing && !asks_for_groups(k)))
 		return;
 	if (pthread_mutex_trylock(&k->control) == 0) {
 		(void)!core_status_locked(k, &st);

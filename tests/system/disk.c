@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk that hangs or fails, for tests: preloaded into the server (LD_PRELOAD), it stands before
- * fdatasync() and fsync(). The file named by SVSM_TEST_DISK says what they do while it exists: "hang"
+ * A disk that hangs or fails, for tests, and a directory of users that hangs: preloaded into the server (LD_PRELOAD), it
+ * stands before fdatasync(), fsync() and getpwnam_r(). The file named by SVSM_TEST_DISK says what they do while it exists: "hang"
  * (until it says otherwise), "eio" or "no space"; without it they are the C library's. "write hangs" and
- * "full" are for write() to the audit chain's file alone, "chain eio" for its fdatasync(). A good fdatasync() of that
+ * "full" are for write() to the audit chain's file alone, "chain eio" for its fdatasync(),
+ * "users hang" for getpwnam_r(). A good fdatasync() of that
  * file leaves its length in a file of the same name with ".synced" behind: what a power cut cannot take.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,4 +117,17 @@ ssize_t write(int fd, const void *p, size_t n)
 		}
 	}
 	return real.p ? real.fn(fd, p, n) : -1;
+}
+
+int getpwnam_r(const char *name, struct passwd *out, char *buf, size_t room, struct passwd **found)
+{
+	const struct timespec moment = { 0, 10000000 };
+	union {
+		void *p;
+		int (*fn)(const char *, struct passwd *, char *, size_t, struct passwd **);
+	} real = { .p = dlsym(RTLD_NEXT, "getpwnam_r") };
+
+	while (mood() == 'u')
+		nanosleep(&moment, NULL);
+	return real.p ? real.fn(name, out, buf, room, found) : ENOSYS;
 }

@@ -215,10 +215,11 @@ def disk_hangs():
         equal(len(s.names()), 21)
 
 
-@test("while the disk hangs in a change, the watchdog is told that the server lives: another process would hang as well", "T-96")
-def watched_while_it_hangs():
+@contextlib.contextmanager
+def watched(env, **more):
+    """A server, and a function that waits for so many signs of its life."""
     path = os.path.join(fresh_dir(), "notify")
-    with moody_disk() as (env, mood), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(60 * SLOW)
 
@@ -226,15 +227,32 @@ def watched_while_it_hangs():
             while n:
                 n -= b"WATCHDOG=1" in manager.recv(4096)
 
-        with one_server(env={**env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}) as s:
+        with one_server(env={**env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}, **more) as s:
             signs(1)
-            mood("hang")
-            with s.conn(300) as c:
-                c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": "w"}))
-                signs(4)
-                mood("")
-                equal(c.read().status, 201)
+            yield s, signs
             signs(1)
+
+
+@test("while the disk hangs in a change, the watchdog is told that the server lives: another process would hang as well", "T-96")
+def watched_while_it_hangs():
+    with moody_disk() as (env, mood), watched(env) as (s, signs):
+        mood("hang")
+        with s.conn(300) as c:
+            c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": "w"}))
+            signs(4)
+            mood("")
+            equal(c.read().status, 201)
+
+
+@test("so it is while the operating system does not say who is in which group", "T-96")
+def watched_while_users_hang():
+    with moody_disk() as (env, mood), watched(env, site={"svsm.kms.groups.os": "true"}) as (s, signs):
+        mood("users hang")
+        with s.conn(300) as c:
+            c.send(request("POST", "/kms/v1/keys?user.name=alice", {"name": "w"}))
+            signs(4)
+            mood("")
+            equal(c.read().status, 201)
 
 
 @test("when the disk fails, nothing unsure is acknowledged, and the server ends with what to do", "T-96")
