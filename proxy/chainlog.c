@@ -44,6 +44,13 @@ struct run {
 	uint8_t b[];
 };
 
+/* A file that was left for a new one. */
+struct left_file {
+	int fd;			/* -1: none */
+	struct bytes end;	/* what it has that was not yet synced when it was left; empty also if that is not known */
+	uint64_t len;
+};
+
 struct chainlog {
 	struct chainlog_options o;
 	char *path;
@@ -80,7 +87,7 @@ struct chainlog {
 	bool recorded, durable;
 	bool new_name;			/* the directory does not know the file for certain */
 	bool begun;			/* a file of which nothing is written yet: to be synced when something is */
-	int old_fd;			/* the file before this one, not yet synced; or -1 */
+	struct left_file old;		/* the file before this one, not yet synced */
 	int sync_error;
 	bool sync_asked, syncing;	/* the second thread is to; somebody does */
 	pthread_t sync_thread;
@@ -547,13 +554,28 @@ static int write_again(int fd, const uint8_t *p, size_t n, uint64_t off)
 	return error;
 }
 
+static int write_end_again(int fd, const struct bytes *end, uint64_t len)
+{
+	return fd >= 0 && end->len ? write_again(fd, end->p, end->len, len - end->len) : 0;
+}
+
 /*
  * The last sync failed: the kernel may have dropped what it could not write, and the next sync would not tell. So what
  * was written since the last good one is written again. Caller holds the lock: this happens in memory.
  */
-static int write_fresh_again(struct chainlog *c)
+static int write_ends_again(struct chainlog *c)
 {
-	return c->fresh.len ? write_again(c->fd, c->fresh.p, c->fresh.len, c->file_len - c->fresh.len) : 0;
+	int error = c->sync_error ? write_end_again(c->old.fd, &c->old.end, c->old.len) : 0;
+
+	return c->sync_error && !error ? write_end_again(c->fd, &c->fresh, c->file_len) : error;
+}
+
+static void forget_file(struct left_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->end.p);
+	*f = (struct left_file){ .fd = -1 };
 }
 
 /* Without the lock: it may take long. 0, or what went wrong. */
@@ -586,26 +608,27 @@ static enum rc sync_once(struct chainlog *c)
 {
 	struct chain_tail upto = c->in_file;
 	bool new_name = c->new_name, has_header = c->file_len != 0;
-	int fd = dup(c->fd), old = c->old_fd, error = c->sync_error ? write_fresh_again(c) : 0;
+	int fd = dup(c->fd), error = write_ends_again(c);
+	struct left_file old = c->old;
 	uint64_t mark;
 
 	if (!c->recorded)
 		forget_fresh(c, 0);
 	c->recorded = true;
 	mark = c->fresh_at + c->fresh.len;
-	c->old_fd = -1;
+	c->old = (struct left_file){ .fd = -1 };
 	c->new_name = false;
 	pthread_mutex_unlock(&c->lock);
-	error = error ? error : sync_all(fd, old, new_name ? c->path : NULL);
+	error = error ? error : sync_all(fd, old.fd, new_name ? c->path : NULL);
 	if (fd >= 0)
 		close(fd);
 	pthread_mutex_lock(&c->lock);
 	set_sync_error(c, error);
 	c->new_name |= error && new_name;
-	if (error && c->old_fd < 0)
-		c->old_fd = old;
-	else if (old >= 0)
-		close(old);
+	if (error && c->old.fd < 0)
+		c->old = old;
+	else
+		forget_file(&old);
 	if (error)
 		return RC_DENIED;
 	if (mark >= c->fresh_at) { /* else it was given up meanwhile */
@@ -785,11 +808,17 @@ static void leave_file(struct chainlog *c)
 		close(c->fd);
 		return;
 	}
-	if (c->old_fd >= 0 && fdatasync(c->old_fd) != 0)
+	if (c->sync_error)
+		(void)!write_end_again(c->old.fd, &c->old.end, c->old.len);
+	if (c->old.fd >= 0 && fdatasync(c->old.fd) != 0)
 		set_sync_error(c, errno);
-	if (c->old_fd >= 0)
-		close(c->old_fd);
-	c->old_fd = c->fd;
+	forget_file(&c->old);
+	c->old = (struct left_file){ .fd = c->fd, .len = c->file_len };
+	if (!c->recorded)
+		return;
+	c->old.end = c->fresh;
+	c->fresh_at += c->fresh.len;
+	c->fresh = (struct bytes){ 0 };
 }
 
 /* Between two writes, with the lock held. */
@@ -1210,7 +1239,7 @@ static struct chainlog *make(const struct chainlog_options *o)
 	c->o.patience_ms = o->patience_ms ? o->patience_ms : CHAINLOG_PATIENCE_MS;
 	c->o.report = o->report ? o->report : stderr_report;
 	c->path = strdup(o->path);
-	c->fd = c->old_fd = -1;
+	c->fd = c->old.fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -1226,8 +1255,7 @@ static void release(struct chainlog *c)
 	forget_held(c);
 	if (c->fd >= 0)
 		close(c->fd);
-	if (c->old_fd >= 0)
-		close(c->old_fd);
+	forget_file(&c->old);
 	free(c->queue.p);
 	free(c->out.p);
 	free(c->fresh.p);

@@ -524,6 +524,38 @@ TEST(after_a_sync_that_failed_nothing_counts_until_one_is_good_and_what_the_kern
 	chainlog_close(c);
 }
 
+TEST(so_is_what_the_kernel_dropped_of_a_file_that_was_left_meanwhile)
+{
+	struct chainlog *c = fresh(true);
+	uint8_t zeros[4096] = { 0 };
+	OUTBUF piece = { 0 };
+	size_t synced, len;
+	char old[80];
+	int fd;
+
+	bring_more(c, 1, 5);
+	carry(c, 5, RC_OK, &piece);
+	synced = file_size();
+	bring_more(c, 6, 7);
+	len = file_size();
+	__atomic_store_n(&sync_fails, 1, __ATOMIC_SEQ_CST);
+	EXPECT_INT(chainlog_sync(c, 7), RC_DENIED);
+	snprintf(old, sizeof(old), "%s.1", path);
+	EXPECT(rename(path, old) == 0);
+	EXPECT_INT(chainlog_reopen(c), RC_OK);
+	bring_more(c, 8, 9);
+	carry(c, 9, RC_DENIED, &piece);
+	fd = open(old, O_WRONLY);
+	EXPECT(pwrite(fd, zeros, len - synced, (off_t)synced) == (ssize_t)(len - synced));
+	close(fd);
+	__atomic_store_n(&sync_fails, 0, __ATOMIC_SEQ_CST);
+	carry(c, 9, RC_OK, &piece);
+	in_order(old, 1, 7);
+	in_order(path, 8, 9);
+	chainlog_close(c);
+	unlink(old);
+}
+
 TEST(what_is_too_much_for_the_store_waits_for_the_disk_and_without_refuse_nothing_is_carried)
 {
 	struct chainlog *c = fresh(true);
