@@ -179,4 +179,5 @@ def one_has_stopped():
         expect("is left there" in vm.serial(), vm.last_words())
         expect("monitor: stopped: a page was taken away" in vm.serial(), vm.last_words())
         expect(re.search(r"^monitor: ends: reason 0xc\b", vm.serial(), re.M), vm.last_words())
+        session.whole_lines(vm)
         equal(vm.wait(), STOPPED[0], vm.ending())

@@ -72,6 +72,13 @@ def make_image(out, **parts):
     return out
 
 
+def whole_lines(vm):
+    """What L0 and the monitor say is whole lines, also when several CPUs speak at once."""
+    for line in vm.serial().splitlines():
+        if line and not line.startswith(("L0: ", "monitor: ", "secure processor: ")):
+            raise AssertionError(f"part of a line: {line!r}\n{vm.last_words()}")
+
+
 def end_all():
     for vm in list(machines):
         vm.discard()

@@ -94,4 +94,5 @@ def a_minute():
         equal(http(vm.port, "GET", "/health", user=None).json()["serviceRestarts"], 0)
         equal(vm.stop(), 0, vm.last_words())
         if not PLAIN:
+            session.whole_lines(vm)
             expect("panic" not in vm.serial().lower(), vm.serial()[-1000:])
