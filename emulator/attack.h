@@ -11,7 +11,7 @@
 
 enum attack {
 	ATTACK_NONE,
-	/* Struck at a VMGEXIT, on the page at @gpa (default: the kernel's first). */
+	/* Struck at a VMGEXIT of VMPL0, on the page at @gpa (default: the kernel's first). */
 	ATTACK_REMAP_PAGE,		/* another machine page behind it, not the guest's */
 	ATTACK_REPLACE_PAGE,		/* another machine page behind it, assigned by RMPUPDATE */
 	ATTACK_SWAP_PAGES,		/* that page and the next change places */
@@ -48,7 +48,7 @@ MUST_CHECK bool attack_now(enum attack a);
 uint64_t attack_gpa(void);
 /* Is a request to terminate by VMPL0 on this CPU to be passed over? Lock held. */
 MUST_CHECK bool attack_ignores_end(const struct vcpu *v);
-/* Every VMGEXIT: the attacks on a page. */
+/* Every VMGEXIT of VMPL0, whose number does not depend on io=: the attacks on a page. */
 void attack_page(const struct vcpu *v);
 
 #endif

@@ -586,7 +586,8 @@ void handle_vmgexit(struct vcpu *v)
 	uint64_t req = l->ghcb_msr;
 	size_t i;
 
-	attack_page(v);
+	if (v->vmpl == 0)
+		attack_page(v);
 	switch (req & GHCB_INFO_MASK) {
 	case GHCB_MSR_PAGE:
 		ghcb_request(v);

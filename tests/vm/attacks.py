@@ -41,12 +41,12 @@ def code_page():
 
 # Option for the emulator, what may come of it, and what the attack is, in words.
 ATTACKS = (
-    (f"remap-page:1000@{CODE}", {STOPS}, "puts other memory behind a page of the monitor"),
-    (f"replace-page:1000@{CODE}", {STOPS}, "puts other memory, assigned to the guest, behind a page of the monitor"),
-    (f"swap-pages:1000@{CODE}", {STOPS}, "swaps two pages of the monitor"),
-    ("swap-pages:1000", {STOPS, SERVES}, "swaps two pages of the kernel's file"),
-    (f"psc-under-guest:1000@{CODE}", {STOPS}, "makes a page of the monitor shared"),
-    (f"psc-flip:1000@{CODE}", {STOPS}, "makes a page of the monitor shared and private again"),
+    (f"remap-page:600@{CODE}", {STOPS}, "puts other memory behind a page of the monitor"),
+    (f"replace-page:600@{CODE}", {STOPS}, "puts other memory, assigned to the guest, behind a page of the monitor"),
+    (f"swap-pages:600@{CODE}", {STOPS}, "swaps two pages of the monitor"),
+    ("swap-pages:600", {STOPS, SERVES}, "swaps two pages of the kernel's file"),
+    (f"psc-under-guest:600@{CODE}", {STOPS}, "makes a page of the monitor shared"),
+    (f"psc-flip:600@{CODE}", {STOPS}, "makes a page of the monitor shared and private again"),
     ("replay-request", {STOPS, REFUSES, SERVES}, "gives the secure processor an old request"),
     ("replay-message", {STOPS, REFUSES}, "gives the monitor an old answer of the secure processor"),
     ("corrupt-request", {STOPS, REFUSES, SERVES}, "changes a bit of a request to the secure processor"),
