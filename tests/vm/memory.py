@@ -176,12 +176,16 @@ def compare_outside():
 
 
 def made_of(value, public):
-    """Whether both halves of it are public: two neighbours in a structure, or two registers that copied a sealed record."""
-    halves = {value[:8], value[8:]}
-    for path in public:
-        with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
-            halves = {h for h in halves if m.find(h) < 0}
-    return not halves
+    """Whether it is public after all: both halves of it are (two neighbours in a structure, or two registers that copied a sealed
+    record), or all but zeros behind it (where a sealed record ends in a buffer that was clear)."""
+    def found(parts):
+        for path in public:
+            with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
+                parts = {p for p in parts if m.find(p) < 0}
+        return not parts
+
+    end = value.rstrip(b"\0")
+    return found({value[:8], value[8:]}) or (8 < len(end) < len(value) and found({end}))
 
 
 def cpu_features(dump):
