@@ -217,7 +217,9 @@ static struct wire_cred cred_of(struct work *k)
 		c.group_user = groups_for(k, &c);
 		if (c.group_user.len > WIRE_USER_MAX)
 			c.group_user.len = 0;
+		__atomic_store_n(&k->w->asks_groups, 1, __ATOMIC_RELEASE);
 		c.group = groups_of(k->w->groups, c.group_user, &c.groups);
+		__atomic_store_n(&k->w->asks_groups, 0, __ATOMIC_RELEASE);
 	}
 	if (c.has_do_as && k->w->k->peers) {
 		outbuf_reset(&k->w->peer_names);

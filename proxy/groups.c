@@ -24,7 +24,6 @@ struct group_entry {
 
 struct group_cache {
 	struct group_entry *entry[ENTRIES];
-	uint32_t asking;	/* atomic: the operating system is being asked, which may take long */
 };
 
 struct group_cache *groups_new(void)
@@ -91,11 +90,6 @@ static size_t bucket(struct slice user)
 	return h % ENTRIES;
 }
 
-bool groups_asking(const struct group_cache *g)
-{
-	return __atomic_load_n(&g->asking, __ATOMIC_ACQUIRE);
-}
-
 struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *count)
 {
 	struct group_entry **at = &g->entry[bucket(user)], *e = *at;
@@ -113,9 +107,7 @@ struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *coun
 		memcpy(e->user, user.p, user.len);
 	}
 	if (now.tv_sec >= e->until) {
-		__atomic_store_n(&g->asking, 1, __ATOMIC_RELEASE);
 		look_up(e);
-		__atomic_store_n(&g->asking, 0, __ATOMIC_RELEASE);
 		e->until = now.tv_sec + LIFE_S;
 	}
 	*count = e->count;

@@ -157,6 +157,7 @@ struct kms_worker {
 	struct work *done, **done_end;
 	uint32_t has_busy;	/* atomic */
 	struct group_cache *groups;
+	uint32_t asks_groups;	/* atomic: perhaps of the operating system, which may take long */
 	/* of the credential being written */
 	uint8_t do_as[WIRE_USER_MAX], token[WIRE_TOKEN_MAX], peer[16];
 	struct outbuf negotiate, peer_names;
@@ -312,8 +313,6 @@ struct slice openapi_document(void);
 struct group_cache *groups_new(void);
 void groups_free(struct group_cache *g);
 struct cursor groups_of(struct group_cache *g, struct slice user, uint16_t *count);
-/* From any thread: does the one that uses it wait for the operating system just now? */
-MUST_CHECK bool groups_asking(const struct group_cache *g);
 
 /*
  * peers.c: which of the hosts that the proxy-user rules name a client is. Names are looked up by a thread of its own, now

@@ -633,14 +633,9 @@ static void print_ready(struct serve *s)
 
 /* ---- running ---- */
 
-static bool asks_for_groups(const struct kms *k)
+static bool asks_groups(void *ctx, unsigned worker)
 {
-	bool asks = false;
-	unsigned i;
-
-	for (i = 0; i < k->workers; i++)
-		asks |= groups_asking(k->worker[i].groups);
-	return asks;
+	return __atomic_load_n(&((struct kms *)ctx)->worker[worker].asks_groups, __ATOMIC_ACQUIRE);
 }
 
 /*
@@ -654,8 +649,7 @@ static void sign_of_life(struct serve *s)
 	struct kms *k = &s->k;
 	struct wire_status st;
 
-	if (!notify_due(&s->notify, mono_ms()) ||
-	    (!server_alive(k->server) && !chain_of(k).failing && !asks_for_groups(k)))
+	if (!notify_due(&s->notify, mono_ms()) || (!server_alive(k->server, asks_groups, k) && !chain_of(k).failing))
 		return;
 	if (pthread_mutex_trylock(&k->control) == 0) {
 		(void)!core_status_locked(k, &st);

@@ -319,7 +319,7 @@ void server_wake(struct server *s, unsigned worker)
 	server_worker_wake(&s->worker[worker], WAKE_USER);
 }
 
-bool server_alive(struct server *s)
+bool server_alive(struct server *s, bool (*waits)(void *ctx, unsigned worker), void *ctx)
 {
 	bool all = true;
 	unsigned i;
@@ -330,7 +330,7 @@ bool server_alive(struct server *s)
 		if (!s->asked) {
 			s->worker[i].seen = turn;
 			server_worker_wake(&s->worker[i], WAKE_TURN);
-		} else if (s->worker[i].seen == turn) {
+		} else if (s->worker[i].seen == turn && !(waits && waits(ctx, i))) {
 			all = false;
 		}
 	}

@@ -105,9 +105,10 @@ void server_wake(struct server *s, unsigned worker);
 
 /*
  * Has every worker begun a turn since it was asked to? Asks those that are needed, and is to be called again until it
- * is true; then the next question begins. One thread only. False for ever: a worker hangs.
+ * is true; then the next question begins. One thread only. False for ever: a worker hangs. A worker of which waits() says,
+ * meanwhile and whenever it likes, that it waits for something outside does not have to have begun one. waits may be NULL.
  */
-MUST_CHECK bool server_alive(struct server *s);
+MUST_CHECK bool server_alive(struct server *s, bool (*waits)(void *ctx, unsigned worker), void *ctx);
 
 struct server_stats {
 	uint64_t accepted; /* connections, those refused included */
