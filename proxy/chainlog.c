@@ -565,9 +565,12 @@ static int write_end_again(int fd, const struct bytes *end, uint64_t len)
  */
 static int write_ends_again(struct chainlog *c)
 {
-	int error = c->sync_error ? write_end_again(c->old.fd, &c->old.end, c->old.len) : 0;
+	int error;
 
-	return c->sync_error && !error ? write_end_again(c->fd, &c->fresh, c->file_len) : error;
+	if (!c->sync_error)
+		return 0;
+	error = write_end_again(c->old.fd, &c->old.end, c->old.len);
+	return error ? error : write_end_again(c->fd, &c->fresh, c->file_len);
 }
 
 static void forget_file(struct left_file *f)
@@ -804,14 +807,18 @@ static int open_file(const char *path, struct stat *st)
 /* The old file is synced with the new one, soon; if there is still an older one: that at once. */
 static void leave_file(struct chainlog *c)
 {
+	int error = 0;
+
 	if (!must_sync(c)) {
 		close(c->fd);
 		return;
 	}
 	if (c->sync_error)
-		(void)!write_end_again(c->old.fd, &c->old.end, c->old.len);
-	if (c->old.fd >= 0 && fdatasync(c->old.fd) != 0)
-		set_sync_error(c, errno);
+		error = write_end_again(c->old.fd, &c->old.end, c->old.len);
+	if (!error && c->old.fd >= 0 && fdatasync(c->old.fd) != 0)
+		error = errno;
+	if (error)
+		set_sync_error(c, error);
 	forget_file(&c->old);
 	c->old = (struct left_file){ .fd = c->fd, .len = c->file_len };
 	if (!c->recorded)
